@@ -1,0 +1,19 @@
+"""Reading checkpoints safely, converting foreign layouts, and fitting them into models."""
+
+from .converting import convert, detect
+from .errors import CheckpointError, CheckpointMismatchError, UnsafeCheckpointError
+from .fitting import load_pretrained, load_state
+from .loading import load
+from .sources import SOURCES
+
+__all__ = [
+    "SOURCES",
+    "CheckpointError",
+    "CheckpointMismatchError",
+    "UnsafeCheckpointError",
+    "convert",
+    "detect",
+    "load",
+    "load_pretrained",
+    "load_state",
+]

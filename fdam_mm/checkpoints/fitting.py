@@ -1,0 +1,164 @@
+"""Putting a converted state dict into a model, and saying clearly what does not fit."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from fdam_mm.layers import AttInv, FreqScale
+
+from .converting import convert, unwrap
+from .errors import CheckpointMismatchError
+from .loading import load
+
+Fit = Literal["exact", "pretrained", "finetune"]
+"""``exact``: every tensor must fit (evaluation, resuming). ``pretrained``: the same, but FDAM's own
+layers may be new. ``finetune``: what fits is taken and the rest named in a warning."""
+
+_SIZE_MISMATCH = re.compile(
+    r"size mismatch for (\S+): .* shape (torch.Size\(.*?\)) from checkpoint, "
+    r"the shape in current model is (torch.Size\(.*?\))"
+)
+_SHOWN = 8  # keys of each kind named in a message
+
+
+@dataclass
+class Differences:
+    """What of a state dict does not fit a model."""
+
+    missing: list[str]
+    unexpected: list[str]
+    mismatched: dict[str, str]  # key -> "checkpoint shape, model shape"
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.unexpected or self.mismatched)
+
+    def __str__(self) -> str:
+        lines = [
+            *_listing("the model needs, the checkpoint lacks", self.missing),
+            *_listing("the checkpoint has, the model does not take", self.unexpected),
+            *_listing("shapes differ", [f"{k}: {v}" for k, v in self.mismatched.items()]),
+        ]
+        return "\n".join([*lines, *(f"hint: {hint}" for hint in self._hints())])
+
+    def _hints(self) -> Iterable[str]:
+        if _any_fdam(self.missing):
+            yield "the model has FDAM and the checkpoint has none; use the plain twin's config"
+        if _any_fdam(self.unexpected):
+            yield "the checkpoint has FDAM and the model has none; use the fdam-*.py config"
+        if any(".gamma_" in f".{k}" for k in self.missing + self.unexpected):
+            yield "LayerScale on one side only: DeiT-III has it (layer_scale_init), DeiT has not"
+        if any("conv_seg" in k for k in self.mismatched):
+            yield "another number of classes; set num_classes of the heads to the checkpoint's"
+        if any(k.endswith("pos_embed") for k in self.mismatched):
+            yield "the position embedding is no square grid of the model's width"
+
+
+def load_state(model: nn.Module, state: Mapping[str, Tensor], origin: str, fit: Fit) -> None:
+    """Load a converted state dict into ``model``.
+
+    Args:
+        model: Changed in place, only if the state dict fits.
+        state: Tensors under our keys.
+        origin: Where it comes from, for messages.
+        fit: How much must fit.
+
+    Raises:
+        CheckpointMismatchError: It does not fit; the message lists keys, shapes and likely causes.
+    """
+    before = {k: v.clone() for k, v in model.state_dict().items()} if fit != "finetune" else None
+    differences = _load_what_fits(model, state)
+    optional = _new_layer_keys(model) if fit == "pretrained" else set()
+    differences.missing = [k for k in differences.missing if k not in optional]
+    children = {name for name, _ in model.named_children()}
+    foreign = [k for k in differences.unexpected if "." in k and k.split(".")[0] not in children]
+    if fit == "exact" and len(foreign) < len(state):
+        differences.unexpected = [k for k in differences.unexpected if k not in foreign]
+        _warn(f"{origin}: not used, the model has no such part", foreign)
+    if not differences:
+        print_log(f"loaded {len(state)} tensors from {origin}", logger="current")
+        return
+    num_fitting = len(state) - len(differences.unexpected) - len(differences.mismatched)
+    if fit == "finetune" and num_fitting > 0:
+        print_log(f"{origin}: {num_fitting} tensors loaded; {differences}", "current", 30)
+        return
+    if before is not None:
+        model.load_state_dict(before)
+    raise CheckpointMismatchError(f"{origin} does not fit the model.\n{differences}")
+
+
+def load_pretrained(
+    module: nn.Module,
+    checkpoint: str | Path,
+    prefix: str | None = None,
+    allow_pickle: bool = False,
+) -> None:
+    """Start ``module`` from a pretrained file of any known layout; FDAM's layers may be new.
+
+    Args:
+        module: Usually a backbone.
+        checkpoint: Path or address, see :func:`fdam_mm.checkpoints.load`.
+        prefix: Take the keys under this prefix only. A segmentor's or detector's file is
+            recognised by ``backbone.`` and needs none.
+        allow_pickle: See :func:`fdam_mm.checkpoints.load`.
+
+    Raises:
+        FileNotFoundError, CheckpointError: See :func:`fdam_mm.checkpoints.load`.
+        CheckpointMismatchError: The file does not fit ``module``.
+    """
+    state = {
+        k.removeprefix("module."): v for k, v in unwrap(load(checkpoint, allow_pickle)).items()
+    }
+    if prefix is None and any(k.startswith("backbone.") for k in state):
+        prefix = "backbone."
+    if prefix:
+        prefix = prefix.rstrip(".") + "."
+        state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    if not state:
+        raise CheckpointMismatchError(f"{checkpoint} has no key under the prefix {prefix!r}")
+    load_state(module, convert(state), str(checkpoint), fit="pretrained")
+
+
+def _load_what_fits(model: nn.Module, state: Mapping[str, Tensor]) -> Differences:
+    mismatched = {}
+    try:
+        result = model.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        for key, theirs, ours in _SIZE_MISMATCH.findall(str(error)):
+            mismatched[key] = f"checkpoint {_shape(theirs)}, model {_shape(ours)}"
+        if not mismatched:
+            raise
+        fitting = {k: v for k, v in state.items() if k not in mismatched}
+        result = model.load_state_dict(fitting, strict=False)
+    missing = [k for k in result.missing_keys if k not in mismatched]
+    return Differences(missing, list(result.unexpected_keys), mismatched)
+
+
+def _new_layer_keys(model: nn.Module) -> set[str]:
+    """Keys of FDAM's own layers."""
+    layers = [(n, m) for n, m in model.named_modules() if isinstance(m, AttInv | FreqScale)]
+    return {f"{name}.{key}" for name, layer in layers for key in layer.state_dict()}
+
+
+def _any_fdam(keys: Iterable[str]) -> bool:
+    return any("att_inv." in key or "freq_scale_" in key for key in keys)
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    return tuple(int(side) for side in re.findall(r"\d+", text))
+
+
+def _listing(title: str, keys: list[str]) -> list[str]:
+    if not keys:
+        return []
+    more = f", and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+    return [f"{title} ({len(keys)}): {', '.join(keys[:_SHOWN])}{more}"]
+
+
+def _warn(title: str, keys: list[str]) -> None:
+    for line in _listing(title, keys):
+        print_log(line, logger="current", level=30)

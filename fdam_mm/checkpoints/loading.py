@@ -1,0 +1,108 @@
+"""Reading checkpoint files without running anything they hold."""
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .errors import CheckpointError, UnsafeCheckpointError
+
+
+def load(path: str | Path, allow_pickle: bool = False) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU, as it was saved.
+
+    Args:
+        path: A file of ``torch.save`` or a ``.safetensors`` file; ``http(s)://`` addresses are
+            fetched into torch's hub cache.
+        allow_pickle: Also read files that need unpickling, which can run any code: for files from
+            people you trust only.
+
+    Returns:
+        The saved dict: a state dict, or one that holds it (``state_dict``, ``model``, ...) beside
+        ``meta`` and the like. :func:`fdam_mm.checkpoints.convert` takes either.
+
+    Raises:
+        FileNotFoundError: No such file.
+        UnsafeCheckpointError: The file needs unpickling and ``allow_pickle`` is False.
+        CheckpointError: The file is truncated, damaged or no checkpoint.
+    """
+    file = _fetch(str(path))
+    if not file.is_file():
+        raise FileNotFoundError(f"checkpoint {path} does not exist{_neighbours(file)}")
+    checkpoint = _read(file, allow_pickle)
+    if not isinstance(checkpoint, dict):
+        raise CheckpointError(
+            f"{path} holds a {type(checkpoint).__name__}, expected a dict of tensors; "
+            "save the model's state_dict()"
+        )
+    return checkpoint
+
+
+def _fetch(path: str) -> Path:
+    if not path.startswith(("http://", "https://")):
+        return Path(path).expanduser()
+    target = Path(torch.hub.get_dir()) / "checkpoints" / path.rpartition("/")[2]
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(path, str(target))
+    return target
+
+
+def _neighbours(file: Path) -> str:
+    found = sorted(p.name for p in file.parent.glob("*.pth")) if file.parent.is_dir() else []
+    return f"; {file.parent} holds {', '.join(found[:8])}" if found else ""
+
+
+def _read(file: Path, allow_pickle: bool) -> Any:
+    if file.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(file)
+        except SafetensorError as error:
+            raise CheckpointError(_damaged(file, error)) from error
+    try:
+        with torch.serialization.safe_globals(_training_state_globals()):
+            return torch.load(file, map_location="cpu", weights_only=not allow_pickle)
+    except pickle.UnpicklingError as error:
+        unsafe = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if unsafe is None and "Unsupported" not in str(error):
+            raise CheckpointError(_damaged(file, error)) from error
+        what = f" ({unsafe[1]})" if unsafe else ""
+        raise UnsafeCheckpointError(
+            f"{file} holds more than tensors and plain values{what}; reading it could run code of "
+            "its own. If you trust its source, allow it: --allow-pickle (tools), "
+            "allow_pickle=True (Python, init_cfg)"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise CheckpointError(_damaged(file, error)) from error
+
+
+def _damaged(file: Path, error: Exception) -> str:
+    reason = str(error).strip().partition("\n")[0]
+    return (
+        f"{file} ({file.stat().st_size} bytes) is not a complete checkpoint: {reason}. "
+        "It is truncated or something else; copy or download it again"
+    )
+
+
+def _training_state_globals() -> list[Any]:
+    """The plain containers that mmengine's own training checkpoints hold beside tensors."""
+    from mmengine.logging import HistoryBuffer
+
+    numbers = [np.dtype(kind) for kind in ("float64", "float32", "int64", "int32", "bool")]
+    return [
+        HistoryBuffer,
+        np.ndarray,
+        np.dtype,
+        *(type(number) for number in numbers),
+        # numpy's constructors, under the names of numpy 2 and of numpy 1
+        np._core.multiarray._reconstruct,
+        (np._core.multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),
+        np._core.multiarray.scalar,
+        (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),
+    ]

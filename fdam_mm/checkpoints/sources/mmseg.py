@@ -1,0 +1,38 @@
+"""mmseg's ``VisionTransformer``, bare or inside a segmentor."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from .renaming import has_component, rename
+
+_NAMES = {
+    "patch_embed.projection": "patch_embed.proj",
+    "ln1": "norm1",
+    "ln2": "norm2",
+    "attn.attn.in_proj_weight": "attn.qkv.weight",
+    "attn.attn.in_proj_bias": "attn.qkv.bias",
+    "attn.attn.out_proj": "attn.proj",
+    "ffn.layers.0.0": "mlp.fc1",
+    "ffn.layers.1": "mlp.fc2",
+    "layers": "blocks",  # after the rules above, which name other ``layers``
+}
+
+
+def matches(state: Mapping[str, Tensor]) -> bool:
+    return has_component(state, ("attn.attn.in_proj_weight",))
+
+
+def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    converted = {}
+    for key, value in state.items():
+        if key.startswith(("decode_head.", "auxiliary_head.", "neck.")):
+            converted[key] = value
+        else:
+            converted.update(rename({key: value}, _NAMES))
+    for key, value in list(converted.items()):  # mmseg's patch embedding may have no bias
+        if key.endswith("patch_embed.proj.weight"):
+            bias = torch.zeros(len(value), dtype=value.dtype)
+            converted.setdefault(key.removesuffix("weight") + "bias", bias)
+    return converted

@@ -1,0 +1,28 @@
+"""Renaming keys by whole components (``blocks.0.attn``), wherever in the key they stand."""
+
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor
+
+
+def rename(state: Mapping[str, Tensor], components: Mapping[str, str]) -> dict[str, Tensor]:
+    """Replace runs of components, e.g. ``{"attn.attn": "attn"}``, every rule once and in order."""
+    return {_rename_key(key, components): value for key, value in state.items()}
+
+
+def _rename_key(key: str, components: Mapping[str, str]) -> str:
+    dotted = f".{key}."
+    for old, new in components.items():
+        dotted = dotted.replace(f".{old}.", f".{new}.", 1)
+    return dotted.strip(".")
+
+
+def has_component(state: Mapping[str, Tensor], names: Iterable[str]) -> bool:
+    """Whether some key has one of the runs of components ``names``."""
+    dotted = [f".{name}." for name in names]
+    return any(name in f".{key}." for key in state for name in dotted)
+
+
+def drop_prefixes(state: Mapping[str, Tensor], prefixes: Iterable[str]) -> dict[str, Tensor]:
+    """Leave out the keys that start with one of ``prefixes``."""
+    return {k: v for k, v in state.items() if not k.startswith(tuple(prefixes))}

@@ -1,0 +1,1 @@
+"""Datasets: preparation, checks and scenes drawn from a seed. Import the module you need."""

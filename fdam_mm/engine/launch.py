@@ -1,0 +1,153 @@
+"""What the command-line tools share: reading a config, its overrides, and building the runner."""
+
+import argparse
+import difflib
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
+
+from fdam_mm.checkpoints import CheckpointError
+
+from .runner import FDAMRunner
+
+_TOOLKITS = ("mmseg", "mmdet", "mmrotate")
+_PROJECT = Path(__file__).resolve().parents[2]
+
+
+class UsageError(ValueError):
+    """A tool was called with something that it cannot do; the message says what to do."""
+
+
+def clear_errors(main: Callable[[], None]) -> Callable[[], None]:
+    """Let ``main`` end with one line, not a traceback, where a file or an argument is wrong."""
+
+    @functools.wraps(main)
+    def wrapped() -> None:
+        try:
+            main()
+        except (CheckpointError, UsageError) as error:
+            sys.exit(f"{Path(sys.argv[0]).name}: error: {error}")
+        except FileNotFoundError as error:
+            hint = "" if error.filename is None else "; tools/check_data.py CONFIG checks its data"
+            sys.exit(f"{Path(sys.argv[0]).name}: error: {error}{hint}")
+
+    return wrapped
+
+
+def parser(description: str, example: str) -> argparse.ArgumentParser:
+    """An argument parser whose ``--help`` ends with ``example``."""
+    return argparse.ArgumentParser(
+        description=description,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of every tool that runs a config."""
+    parser.add_argument("config", help="config file, also relative to the project's folder")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        default={},
+        metavar="KEY=VALUE",
+        help="override settings of the config, e.g. train_dataloader.batch_size=2 "
+        'model.backbone.out_indices="[2,5,8,11]"',
+    )
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of training and testing."""
+    add_config_arguments(parser)
+    parser.add_argument("--work-dir", help="for logs and models; default work_dirs/CONFIG_NAME")
+    parser.add_argument(
+        "--amp", action="store_true", help="mixed precision: fp16, or bf16 on a CPU"
+    )
+    parser.add_argument(
+        "--launcher", choices=("none", "pytorch"), default="none", help="set by dist_*.sh"
+    )
+    parser.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        help="also read checkpoints that need unpickling, which can run any code they hold",
+    )
+
+
+def read_config(path: str, options: dict[str, Any]) -> Config:
+    """Read a config and override it.
+
+    Raises:
+        FileNotFoundError: No such file, here or in the project; names the nearest ones.
+    """
+    file = next((f for f in (Path(path), _PROJECT / path) if f.is_file()), None)
+    if file is None:
+        known = [str(f.relative_to(_PROJECT)) for f in (_PROJECT / "configs").rglob("*.py")]
+        near = difflib.get_close_matches(path, known, n=3, cutoff=0.4)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise FileNotFoundError(f"config {path} does not exist{hint}")
+    config = Config.fromfile(file)
+    config.merge_from_dict(options)
+    return config
+
+
+def run_config(args: argparse.Namespace) -> Config:
+    """The config of a training or test run, from the arguments of :func:`add_run_arguments`."""
+    config = read_config(args.config, args.cfg_options)
+    config.launcher = args.launcher
+    if args.work_dir or not config.get("work_dir"):
+        config.work_dir = args.work_dir or str(Path("work_dirs") / Path(args.config).stem)
+    if args.allow_pickle:
+        config.allow_pickle = True
+        _allow_pickle(config.model)
+    return config
+
+
+def refuse_overwriting(config: Config) -> None:
+    """A new training in the folder of an old one would replace its checkpoints.
+
+    Raises:
+        UsageError: ``work_dir`` holds checkpoints and ``resume`` is off.
+    """
+    old = sorted(Path(config.work_dir).glob("*.pth"))
+    if old and not config.get("resume"):
+        raise UsageError(
+            f"{config.work_dir} holds {old[-1].name} of an earlier training. "
+            "Go on with it: --resume. Start afresh: --work-dir ANOTHER_FOLDER"
+        )
+
+
+def _allow_pickle(settings: Any) -> None:
+    """Pass the flag on to every ``init_cfg`` of type Pretrained."""
+    if isinstance(settings, dict):
+        if settings.get("type") == "Pretrained":
+            settings["allow_pickle"] = True
+        for value in settings.values():
+            _allow_pickle(value)
+
+
+def build_runner(config: Config) -> FDAMRunner:
+    """Import the config's toolkit, so that its types are registered, and build the runner.
+
+    Raises:
+        UsageError: ``default_scope`` is not mmseg, mmdet or mmrotate.
+    """
+    scope = config.get("default_scope")
+    if scope not in _TOOLKITS:
+        raise UsageError(f"default_scope is {scope!r}, expected one of {', '.join(_TOOLKITS)}")
+    init_default_scope(scope)
+    register_toolkit(scope)
+    return FDAMRunner.from_cfg(config)
+
+
+def register_toolkit(scope: str) -> None:
+    """Register all types of a toolkit (``mmseg``, ``mmdet`` or ``mmrotate``)."""
+    if scope == "mmrotate":
+        register_toolkit("mmdet")
+    utils = __import__(f"{scope}.utils", fromlist=["register_all_modules"])
+    utils.register_all_modules(init_default_scope=False)

@@ -1,0 +1,91 @@
+"""Parameter groups for FDAM: layer-wise decay, FreqScale's learning rate, no decay on 1-D."""
+
+import logging
+
+from mmengine.logging import print_log
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from torch import nn
+
+from fdam_mm.layers import FreqScale
+
+_SETTINGS = {"layer_decay", "num_layers", "freq_scale_lr_mult", "custom_keys"}
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class FDAMOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """Learning rates and weight decay as FDAM is trained.
+
+    The learning rate of a parameter is ``lr * layer_decay ** depth * multipliers``: ``depth`` is 0
+    for everything outside the backbone, 1 for its last block and ``num_layers + 1`` for its
+    patch and position embedding (BEiT's rule). Multipliers: ``freq_scale_lr_mult`` on the
+    parameters of every :class:`fdam_mm.layers.FreqScale`, and the ``lr_mult`` of the longest
+    ``custom_keys`` entry that the parameter's name contains. Weight decay is off for tensors with
+    one dimension (biases, norms, gammas, scalars), for position embeddings and class tokens.
+
+    Args (``paramwise_cfg``):
+        layer_decay: Factor per block, 1 for none.
+        num_layers: Blocks of the backbone; needed where ``layer_decay`` is not 1.
+        freq_scale_lr_mult: Multiplier of FreqScale's learning rate.
+        custom_keys: As in mmengine: ``{substring: dict(lr_mult=..., decay_mult=...)}``.
+
+    Raises:
+        ValueError: An unknown setting, ``layer_decay`` without ``num_layers``, or a model whose
+            backbone has other blocks than ``num_layers``.
+    """
+
+    def add_params(self, params: list[dict], module: nn.Module, **_: object) -> None:
+        cfg = self.paramwise_cfg
+        unknown = sorted(set(cfg) - _SETTINGS)
+        if unknown:
+            raise ValueError(f"paramwise_cfg has no setting {unknown}; it has {sorted(_SETTINGS)}")
+        scales = {
+            id(p) for m in module.modules() if isinstance(m, FreqScale) for p in m.parameters()
+        }
+        groups: dict[tuple[float, float], dict] = {}
+        for name, param in module.named_parameters():
+            if not param.requires_grad:
+                continue
+            lr_mult, decay_mult = self._custom(name)
+            if id(param) in scales:
+                lr_mult *= cfg.get("freq_scale_lr_mult", 1.0)
+            lr_mult *= self._layer_factor(name)
+            if param.ndim == 1 or name.endswith(("pos_embed", "cls_token")):
+                decay_mult = 0.0
+            group = groups.setdefault((lr_mult, decay_mult), dict(params=[], param_names=[]))
+            group["params"].append(param)
+            group["param_names"].append(name)
+        for (lr_mult, decay_mult), group in sorted(groups.items()):
+            group["lr"] = self.base_lr * lr_mult
+            if self.base_wd is not None:
+                group["weight_decay"] = self.base_wd * decay_mult
+            params.append(group)
+            print_log(
+                f"lr x {lr_mult:.4g}, weight decay x {decay_mult:g}: "
+                f"{len(group['params'])} tensors, {group['param_names'][0]} the first",
+                logger="current",
+                level=logging.DEBUG,
+            )
+
+    def _custom(self, name: str) -> tuple[float, float]:
+        custom_keys = self.paramwise_cfg.get("custom_keys", {})
+        fitting = sorted((k for k in custom_keys if k in name), key=lambda k: (-len(k), k))
+        settings = custom_keys[fitting[0]] if fitting else {}
+        return settings.get("lr_mult", 1.0), settings.get("decay_mult", 1.0)
+
+    def _layer_factor(self, name: str) -> float:
+        decay = self.paramwise_cfg.get("layer_decay", 1.0)
+        if decay == 1.0 or not name.startswith("backbone."):
+            return 1.0
+        num_layers = self.paramwise_cfg.get("num_layers")
+        if num_layers is None:
+            raise ValueError("paramwise_cfg.layer_decay needs num_layers, the backbone's blocks")
+        part, _, rest = name.removeprefix("backbone.").partition(".")
+        if part != "blocks":
+            return decay ** (num_layers + 1)
+        block = int(rest.partition(".")[0])
+        if block >= num_layers:
+            raise ValueError(
+                f"paramwise_cfg.num_layers is {num_layers}, the backbone has a block {block}"
+            )
+        return decay ** (num_layers - block)

@@ -1,0 +1,178 @@
+"""Attention Inversion (AttInv): the high-pass path beside softmax attention.
+
+Legend of the shape comments: B batch, N tokens, C channels, h heads, d = C / h channels of a head,
+``...`` any leading dimensions.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from .autocast import at_least_float32, float32_island
+from .star_relu import StarReLU
+
+HIGH_GATE_OFFSET = 0.3678  # of the official release; close to 1/e and not equal to it
+
+
+class _SquaredReLULinear(torch.autograd.Function):
+    """``relu(x)**2 @ weight.T`` that keeps ``x`` alone, where autograd would keep two more copies."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        with float32_island(x):
+            return torch.relu(x).to(weight.dtype).square_() @ weight.t()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
+        x, weight = ctx.saved_tensors
+        with float32_island(x):
+            relu = torch.relu(x).to(weight.dtype)  # (..., C)
+            grad_x = (grad @ weight).mul_(relu).mul_(2).to(x.dtype)
+            grad_weight = grad.flatten(0, -2).t() @ relu.square_().flatten(0, -2)
+        return grad_x, grad_weight
+
+
+class _FrequencyMix(torch.autograd.Function):
+    """``y + y * low * gamma_low + (v - y) * high * gamma_high`` without saved intermediates.
+
+    ``y`` and ``v`` are (..., h, d), ``low`` and ``high`` (..., h), the gammas (h, d). A gate and
+    its gamma are both None where that path is switched off.
+    """
+
+    @staticmethod
+    def forward(ctx, y, v, low, gamma_low, high, gamma_high):  # all Tensor, the last four optional
+        ctx.save_for_backward(y, v, low, gamma_low, high, gamma_high)
+        with float32_island(y):
+            out = y.clone(memory_format=torch.contiguous_format)
+            if low is not None:
+                out += (y * low.to(y.dtype).unsqueeze(-1)).mul_(gamma_low.to(y.dtype))
+            if high is not None:
+                out += (v - y).mul_(high.to(y.dtype).unsqueeze(-1)).mul_(gamma_high.to(y.dtype))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        y, v, low, gamma_low, high, gamma_high = ctx.saved_tensors
+        grad_y, grad_v = grad.clone(memory_format=torch.contiguous_format), None
+        grad_low = grad_gamma_low = grad_high = grad_gamma_high = None
+        with float32_island(y):
+            if low is not None:
+                grad_low, grad_gamma_low = _gate_grads(grad * y, low, gamma_low)
+                grad_y += (grad * low.to(y.dtype).unsqueeze(-1)).mul_(gamma_low.to(y.dtype))
+            if high is not None:
+                grad_high, grad_gamma_high = _gate_grads((v - y).mul_(grad), high, gamma_high)
+                grad_v = (grad * high.to(y.dtype).unsqueeze(-1)).mul_(gamma_high.to(y.dtype))
+                grad_y -= grad_v
+        return grad_y, grad_v, grad_low, grad_gamma_low, grad_high, grad_gamma_high
+
+
+def _gate_grads(product: Tensor, gate: Tensor, gamma: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of a gate (..., h) and its gamma (h, d) from grad * path, (..., h, d)."""
+    product = product.to(gamma.dtype).flatten(0, -3)  # (T, h, d), T all tokens
+    gate_THh = gate.to(gamma.dtype).flatten(0, -2)  # (T, h)
+    grad_gate = torch.einsum("thd,hd->th", product, gamma).view_as(gate).to(gate.dtype)
+    return grad_gate, torch.einsum("th,thd->hd", gate_THh, product)
+
+
+class AttInv(nn.Module):
+    """The gates and the mix of Attention Inversion (FDAM, arXiv 2507.12006, section 3.2).
+
+    With φ = StarReLU(x), the attention's values ``v`` and its result ``y = A v``::
+
+        low  = tanh(φ W_lowᵀ + b_low)                           one per token and head, in (-1, 1)
+        s    = softplus(φ W_highᵀ + b_high)
+        high = 2 s² / (s² + 0.3678)                             one per token and head, in (0, 2)
+        out  = y + γ_low * low * y + γ_high * high * (v - y)    γ: one per channel
+
+    ``A`` itself is not needed, so any fused attention serves. The gates are computed in float32
+    also under autocast; with γ = 0 the layer is the identity on ``y``.
+
+    Args:
+        dim: Channels C of x, v and y.
+        num_heads: Heads h; C must be a multiple of it.
+        low: Keep the low-pass path; without it neither its gate nor its γ exist.
+        high: Keep the high-pass path, likewise.
+        gamma_init: Start value of both γ.
+
+    Raises:
+        ValueError: ``dim`` is not a multiple of ``num_heads``.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        low: bool = True,
+        high: bool = True,
+        gamma_init: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f"dim {dim} is not a multiple of num_heads {num_heads}")
+        self.num_heads = num_heads
+        self.low, self.high = low, high
+        if low or high:
+            self.act = StarReLU()
+        if low:
+            self.low_gate = nn.Linear(dim, num_heads)
+            self.low_gamma = nn.Parameter(torch.full((dim,), gamma_init))
+        if high:
+            self.high_gate = nn.Linear(dim, num_heads)
+            self.high_gamma = nn.Parameter(torch.full((dim,), gamma_init))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Gates as the linears of a ViT: truncated normal, std 0.02, zero bias."""
+        for gate in (m for m in self.children() if isinstance(m, nn.Linear)):
+            nn.init.trunc_normal_(gate.weight, std=0.02)
+            nn.init.zeros_(gate.bias)
+
+    def gates(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """``low`` and ``high``, each (..., h), or None where switched off; ``x`` is (..., C)."""
+        linears = [m for m in self.children() if isinstance(m, nn.Linear)]
+        # One product serves both gates, with StarReLU folded into the linear:
+        # W (s relu(x)² + b) + c = s (W relu(x)²) + (b ΣW + c)
+        with float32_island(x):
+            weight = torch.cat([at_least_float32(m.weight) for m in linears])  # (h or 2h, C)
+            bias = torch.cat([at_least_float32(m.bias) for m in linears])
+            logits = _SquaredReLULinear.apply(x, weight) * self.act.scale
+            logits = logits + (self.act.bias * weight.sum(1) + bias)
+            low, high = logits[..., : self.num_heads], logits[..., -self.num_heads :]
+            return torch.tanh(low) if self.low else None, high_gate(high) if self.high else None
+
+    def forward(self, x: Tensor, v: Tensor, y: Tensor) -> Tensor:
+        """Mix the low- and high-pass paths.
+
+        Args:
+            x: (..., C), the normed input of the attention.
+            v: (..., C), the values that ``y`` averages, heads side by side in C.
+            y: (..., C), the attention's result before its output projection.
+
+        Returns:
+            (..., C), ready for the output projection, in the dtype of ``y``.
+        """
+        if not (self.low or self.high):
+            return y
+        low, high = self.gates(x)
+        heads = (self.num_heads, -1)
+        return _FrequencyMix.apply(
+            y.unflatten(-1, heads),
+            v.unflatten(-1, heads),
+            low,
+            self.low_gamma.view(heads) if self.low else None,
+            high,
+            self.high_gamma.view(heads) if self.high else None,
+        ).flatten(-2)
+
+    def extra_repr(self) -> str:
+        return f"num_heads={self.num_heads}, low={self.low}, high={self.high}"
+
+
+def high_gate(logits: Tensor) -> Tensor:
+    """``2 s² / (s² + 0.3678)`` with s = softplus(logits): any shape, in (0, 2)."""
+    squared = F.softplus(logits).square()
+    return 2 * squared / (squared + HIGH_GATE_OFFSET)

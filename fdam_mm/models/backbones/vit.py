@@ -1,0 +1,232 @@
+"""Plain vision transformer, DeiT or DeiT-III, with or without FDAM.
+
+Legend of the shape comments: B batch, H x W grid of patches, N tokens, C channels.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmcv.cnn.bricks import DropPath
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from fdam_mm.layers import AttInvAttention, FreqScale
+from fdam_mm.models.fdam_cfg import parse_fdam
+
+from .base import PretrainedBackbone
+from .position import adapt_position, resize_position
+
+
+class PatchEmbed(nn.Module):
+    """Non-overlapping patches to tokens; pads right and bottom with zeros to whole patches."""
+
+    def __init__(self, in_channels: int, dim: int, patch_size: int) -> None:
+        super().__init__()
+        self.patch_size = patch_size
+        self.proj = nn.Conv2d(in_channels, dim, patch_size, patch_size)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """(B, 3, height, width) -> tokens (B, N, C) and their grid (H, W)."""
+        pad_h, pad_w = (-side % self.patch_size for side in x.shape[-2:])
+        x = self.proj(F.pad(x, (0, pad_w, 0, pad_h)))
+        return x.flatten(2).transpose(1, 2), tuple(x.shape[-2:])
+
+
+class Mlp(nn.Module):
+    """Two linears with a GELU between."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class Block(nn.Module):
+    """Transformer block; FreqScale acts on what each sub-layer adds, before LayerScale.
+
+    ::
+
+        a = attn(norm1(x));  x = x + drop_path(gamma_1 * (a + FreqScale_1(a)))
+        m = mlp(norm2(x));   x = x + drop_path(gamma_2 * (m + FreqScale_2(m)))
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        mlp_ratio: float,
+        qkv_bias: bool,
+        drop_path: float,
+        layer_scale_init: float | None,
+        att_inv: Mapping[str, Any],
+        freq_scale: Mapping[str, Any] | None,
+    ) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.attn = AttInvAttention(dim, num_heads, qkv_bias=qkv_bias, **att_inv)
+        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+        self.drop_path = DropPath(drop_path)
+        self.freq_scale_1 = None if freq_scale is None else FreqScale(dim, **freq_scale)
+        self.freq_scale_2 = None if freq_scale is None else FreqScale(dim, **freq_scale)
+        self.gamma_1 = self.gamma_2 = None
+        if layer_scale_init is not None:
+            self.gamma_1 = nn.Parameter(torch.full((dim,), layer_scale_init))
+            self.gamma_2 = nn.Parameter(torch.full((dim,), layer_scale_init))
+
+    def forward(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
+        """(B, N, C) -> (B, N, C); tokens before the last H * W are class tokens."""
+        x = x + self._branch(self.attn(self.norm1(x)), hw, self.freq_scale_1, self.gamma_1)
+        return x + self._branch(self.mlp(self.norm2(x)), hw, self.freq_scale_2, self.gamma_2)
+
+    def _branch(
+        self, x: Tensor, hw: tuple[int, int], freq_scale: FreqScale | None, gamma: Tensor | None
+    ) -> Tensor:
+        if freq_scale is not None:
+            x = freq_scale(x, hw, num_prefix_tokens=x.shape[1] - hw[0] * hw[1])
+        return self.drop_path(x if gamma is None else gamma * x)
+
+
+@MODELS.register_module()
+class FDAMVisionTransformer(PretrainedBackbone):
+    """DeiT (no LayerScale) or DeiT-III (``layer_scale_init=1e-4``), plain or with FDAM.
+
+    With ``fdam=None`` it computes what mmseg's ``VisionTransformer`` does. Weights load from this
+    class, from mmseg's, from the original DeiT and DeiT-III files, from timm and from the released
+    FDAM models (:mod:`fdam_mm.checkpoints`). A position grid of another size is resized
+    bicubically when weights are loaded, and to the grid of each input.
+
+    Args:
+        img_size: Height and width in pixels that the position grid stands for.
+        patch_size: Side of a patch in pixels.
+        in_channels: Channels of the input.
+        embed_dims: Channels C of a token.
+        num_layers: Blocks.
+        num_heads: Attention heads.
+        mlp_ratio: Hidden channels of the MLP over C.
+        qkv_bias: Bias on queries, keys and values.
+        out_indices: Blocks whose output is returned, counted from 0; -1 is the last.
+        drop_path_rate: Stochastic depth, the same for every block.
+        layer_scale_init: Start value of LayerScale; None leaves LayerScale out.
+        with_cls_token: Keep a class token; it stays out of FreqScale's map and of the outputs.
+        with_cp: Activation checkpointing of every block: less memory, a second forward.
+        frozen_stages: 0 freezes the patch and position embedding, k > 0 also the first k blocks;
+            -1 nothing.
+        fdam: None, or ``dict(att_inv=True, freq_scale=True)``: see
+            :func:`fdam_mm.models.fdam_cfg.parse_fdam`.
+        init_cfg: ``dict(type="Pretrained", checkpoint=...)`` to start from a file.
+
+    Shape: (B, in_channels, height, width) -> a tuple of (B, C, ceil(height / patch_size),
+    ceil(width / patch_size)), one per ``out_indices``.
+
+    Raises:
+        ValueError: An index, a stage or a setting of ``fdam`` that does not exist.
+    """
+
+    def __init__(
+        self,
+        img_size: int | Sequence[int] = 224,
+        patch_size: int = 16,
+        in_channels: int = 3,
+        embed_dims: int = 768,
+        num_layers: int = 12,
+        num_heads: int = 12,
+        mlp_ratio: float = 4,
+        qkv_bias: bool = True,
+        out_indices: int | Sequence[int] = (2, 5, 8, 11),
+        drop_path_rate: float = 0.0,
+        layer_scale_init: float | None = None,
+        with_cls_token: bool = False,
+        with_cp: bool = False,
+        frozen_stages: int = -1,
+        fdam: Mapping[str, Any] | None = None,
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        att_inv, freq_scale = parse_fdam(fdam)
+        height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
+        self.grid = (height // patch_size, width // patch_size)
+        self.out_indices = _block_indices(out_indices, num_layers)
+        if not -1 <= frozen_stages <= num_layers:
+            raise ValueError(f"frozen_stages {frozen_stages} is not in -1 .. {num_layers}")
+        self.with_cp, self.frozen_stages = with_cp, frozen_stages
+
+        self.patch_embed = PatchEmbed(in_channels, embed_dims, patch_size)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims)) if with_cls_token else None
+        num_tokens = self.grid[0] * self.grid[1] + int(with_cls_token)
+        self.pos_embed = nn.Parameter(torch.zeros(1, num_tokens, embed_dims))
+        self.blocks = nn.ModuleList(
+            Block(
+                embed_dims,
+                num_heads,
+                mlp_ratio,
+                qkv_bias,
+                drop_path_rate,
+                layer_scale_init,
+                att_inv,
+                freq_scale,
+            )
+            for _ in range(num_layers)
+        )
+        self._reset_parameters()
+        self.register_load_state_dict_pre_hook(adapt_position)
+        self._freeze()
+
+    def _reset_parameters(self) -> None:
+        """Truncated normal with std 0.02 for tokens and linears, zero biases; as DeiT."""
+        for token in (self.pos_embed, self.cls_token):
+            if token is not None:
+                nn.init.trunc_normal_(token, std=0.02)
+        for block in self.blocks:
+            for linear in (block.attn.qkv, block.attn.proj, block.mlp.fc1, block.mlp.fc2):
+                nn.init.trunc_normal_(linear.weight, std=0.02)
+                if linear.bias is not None:
+                    nn.init.zeros_(linear.bias)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        x, hw = self.patch_embed(x)
+        x = self._add_position(x, hw)
+        outs = []
+        for index, block in enumerate(self.blocks):
+            if self.with_cp and torch.is_grad_enabled():
+                x = checkpoint(block, x, hw, use_reentrant=False)
+            else:
+                x = block(x, hw)
+            if index in self.out_indices:
+                patches = x[:, x.shape[1] - hw[0] * hw[1] :]
+                outs.append(patches.transpose(1, 2).unflatten(2, hw).contiguous())
+        return tuple(outs)
+
+    def _add_position(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
+        """Prepend the class token, where there is one, and add the position resized to ``hw``."""
+        if self.cls_token is not None:
+            x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
+        return x + resize_position(self.pos_embed, self.grid, hw)
+
+    def _freeze(self) -> None:
+        if self.frozen_stages < 0:
+            return
+        self.pos_embed.requires_grad_(False)
+        if self.cls_token is not None:
+            self.cls_token.requires_grad_(False)
+        for module in (self.patch_embed, *self.blocks[: self.frozen_stages]):
+            module.eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "FDAMVisionTransformer":
+        """Set the mode; frozen stages stay in evaluation mode."""
+        super().train(mode)
+        self._freeze()
+        return self
+
+
+def _block_indices(indices: int | Sequence[int], num_layers: int) -> tuple[int, ...]:
+    indices = (indices,) if isinstance(indices, int) else tuple(indices)
+    if not all(-num_layers <= i < num_layers for i in indices):
+        raise ValueError(f"out_indices {indices} name blocks outside 0 .. {num_layers - 1}")
+    return tuple(sorted(i % num_layers for i in indices))

@@ -1,0 +1,5 @@
+"""Necks."""
+
+from .vit_pyramid import ViTPyramid
+
+__all__ = ["ViTPyramid"]

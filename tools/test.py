@@ -1,0 +1,69 @@
+#!/usr/bin/env python
+"""Evaluate a checkpoint: one of ours, of the released FDAM models, or of the toolkit's twin."""
+
+from mmengine.config import Config
+
+from fdam_mm.engine.launch import (
+    UsageError,
+    add_run_arguments,
+    build_runner,
+    clear_errors,
+    parser,
+    run_config,
+)
+
+
+@clear_errors
+def main() -> None:
+    arguments = parser(
+        __doc__,
+        "tools/test.py configs/deit3/fdam-deit3-b16_upernet_4xb4-160k_ade20k-512x512.py "
+        "fdam_deit3_b.pth --show-dir work_dirs/pictures",
+    )
+    add_run_arguments(arguments)
+    arguments.add_argument("checkpoint", help="checkpoint file; foreign layouts are converted")
+    arguments.add_argument("--out", help="write predictions: a folder (mmseg) or a .pkl file")
+    arguments.add_argument("--show-dir", help="write pictures of the predictions into this folder")
+    arguments.add_argument("--tta", action="store_true", help="test-time augmentation")
+    args = arguments.parse_args()
+    config = run_config(args)
+    config.load_from, config.resume = args.checkpoint, False
+    if args.out:
+        save_predictions(config, args.out)
+    if args.show_dir:
+        save_pictures(config, args.show_dir)
+    if args.tta:
+        augment(config)
+    if args.amp:
+        config.test_cfg.fp16 = True
+    build_runner(config).test()
+
+
+def save_predictions(config: Config, out: str) -> None:
+    if config.default_scope != "mmseg":
+        evaluators = config.test_evaluator
+        evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+        dump = dict(type="mmdet.DumpDetResults", out_file_path=out)
+        config.test_evaluator = [*evaluators, dump]
+        return
+    config.test_evaluator.update(output_dir=out, keep_results=True)
+
+
+def save_pictures(config: Config, folder: str) -> None:
+    hook = config.default_hooks.visualization
+    hook.draw = True
+    if config.default_scope == "mmseg":
+        config.visualizer.save_dir = folder
+    else:
+        hook.test_out_dir = folder
+
+
+def augment(config: Config) -> None:
+    if "tta_model" not in config or "tta_pipeline" not in config:
+        raise UsageError("--tta needs tta_model and tta_pipeline in the config")
+    config.test_dataloader.dataset.pipeline = config.tta_pipeline
+    config.model = dict(**config.tta_model, module=config.model)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+#!/usr/bin/env python
+"""Train a model from a config."""
+
+from fdam_mm.engine.launch import (
+    add_run_arguments,
+    build_runner,
+    clear_errors,
+    parser,
+    refuse_overwriting,
+    run_config,
+)
+from fdam_mm.engine.precision import enable_amp
+
+
+@clear_errors
+def main() -> None:
+    arguments = parser(
+        __doc__, "tools/train.py configs/demo/fdam-vit_demo.py --work-dir work_dirs/my"
+    )
+    add_run_arguments(arguments)
+    arguments.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        metavar="CHECKPOINT",
+        help="go on from the newest checkpoint of the work folder, or from this one",
+    )
+    args = arguments.parse_args()
+    config = run_config(args)
+    if args.resume:
+        config.resume = True
+        config.load_from = None if args.resume == "auto" else args.resume
+    refuse_overwriting(config)
+    if args.amp:
+        enable_amp(config)
+    build_runner(config).train()
+
+
+if __name__ == "__main__":
+    main()
