@@ -16,8 +16,8 @@ from .errors import CheckpointMismatchError
 from .loading import load
 
 Fit = Literal["exact", "pretrained", "finetune"]
-"""``exact``: every tensor must fit (evaluation, resuming). ``pretrained``: the same, but FDAM's own
-layers may be new. ``finetune``: what fits is taken and the rest named in a warning."""
+"""``exact``: every tensor must fit (evaluation, resuming). ``pretrained``: the same, but FDAM's
+own layers may be new. ``finetune``: what fits is taken and the rest named in a warning."""
 
 _SIZE_MISMATCH = re.compile(
     r"size mismatch for (\S+): .* shape (torch.Size\(.*?\)) from checkpoint, "

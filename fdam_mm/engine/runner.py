@@ -1,4 +1,4 @@
-"""mmengine's Runner with safe checkpoints, foreign layouts and training on several CPU processes."""
+"""mmengine's Runner with safe checkpoints, foreign layouts and gloo on CPUs."""
 
 from collections.abc import Mapping
 from typing import Any

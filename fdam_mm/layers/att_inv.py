@@ -16,7 +16,7 @@ HIGH_GATE_OFFSET = 0.3678  # of the official release; close to 1/e and not equal
 
 
 class _SquaredReLULinear(torch.autograd.Function):
-    """``relu(x)**2 @ weight.T`` that keeps ``x`` alone, where autograd would keep two more copies."""
+    """``relu(x)**2 @ weight.T`` that keeps ``x`` alone; autograd would keep two more copies."""
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:

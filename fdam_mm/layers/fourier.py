@@ -1,8 +1,8 @@
 """The constant matrices of the frequency-domain layers.
 
-A real weight on the half spectrum of ``rfft2`` is a real linear map, so it can be applied with real
-orthonormal Fourier matrices: two batched products in the place of an FFT and its inverse. This is
-exact, runs on tokens without a transpose, and exports.
+A real weight on the half spectrum of ``rfft2`` is a real linear map, so it can be applied with
+real orthonormal Fourier matrices: two batched products in the place of an FFT and its inverse.
+This is exact, runs on tokens without a transpose, and exports.
 
 Legend: n a side of the grid, K = n // 2 + 1 cosines, n - K sines, S the side of the stored bases.
 """
@@ -45,8 +45,9 @@ def resize_matrix(size_in: int, size_out: int) -> Tensor:
 class FourierGrid(NamedTuple):
     """The constants of one grid (H, W) and one filter size S.
 
-    The resized half spectrum has a weight M₊ at (+k_h, k_w) and M₋ at (-k_h, k_w). Cosine and sine
-    products need ``A = (M₊ + M₋) / 2``, and ``D = (M₊ - M₋) / 2`` where both frequencies are paired.
+    The resized half spectrum has a weight M₊ at (+k_h, k_w) and M₋ at (-k_h, k_w). Products of
+    cosines and sines need ``A = (M₊ + M₋) / 2``, and ``D = (M₊ - M₋) / 2`` where both frequencies
+    are paired.
     """
 
     rows: Tensor  # (H, H) Fourier matrix

@@ -26,9 +26,9 @@ class FreqScale(nn.Module):
         w = Σ_f r_f * resize(bases_f)                   (B, C, H, W // 2 + 1), channels group-major
         out = x + irfft2(rfft2(x) * w)                  norm="ortho"
 
-    The bases are resized bicubically (``align_corners=True``) on the unshifted half spectrum to the
-    grid at hand, so any grid is served. All of it is computed in float32 also under autocast; the
-    result has the dtype of ``x``.
+    The bases are resized bicubically (``align_corners=True``) on the unshifted half spectrum to
+    the grid at hand, so any grid is served. All of it is computed in float32 also under autocast;
+    the result has the dtype of ``x``.
 
     Args:
         dim: Channels C.
@@ -209,6 +209,6 @@ def _paired(odd: Tensor) -> tuple[slice, slice]:
 
 
 def use_matrices(x: Tensor) -> bool:
-    """Whether Fourier matrices beat the FFT for a map (B, H, W, C); measured, benchmarks/layers.py."""
+    """Whether Fourier matrices beat the FFT on a map (B, H, W, C); see benchmarks/layers.py."""
     height, width, channels = x.shape[1:]
     return height + width <= channels

@@ -6,8 +6,8 @@ from fdam_mm.checkpoints import load_pretrained
 
 
 class PretrainedBackbone(BaseModule):
-    """A ``BaseModule`` whose ``init_cfg=dict(type="Pretrained", checkpoint=..., prefix=...)`` loads
-    safely (no unpickling), converts foreign layouts and refuses a file that does not fit."""
+    """A ``BaseModule`` whose ``init_cfg=dict(type="Pretrained", checkpoint=..., prefix=...)``
+    loads safely (no unpickling), converts foreign layouts and refuses a file that does not fit."""
 
     def init_weights(self) -> None:
         init_cfg = self.init_cfg
