@@ -6,47 +6,28 @@ Exit code: 0 without a problem, 1 otherwise.
 import argparse
 import sys
 from functools import partial
-from pathlib import Path
 
-from mmengine.config import Config, DictAction
 from tqdm import tqdm
 
 from fdam_mm.data.check import SPLITS, ConfigError, check_segmentation, segmentation_sets
-
-EXAMPLE = """examples:
-  python tools/check_data.py configs/CONFIG.py
-  python tools/check_data.py configs/CONFIG.py --splits val \\
-      --cfg-options val_dataloader.dataset.data_root=/datasets/ADEChallengeData2016
-"""
+from fdam_mm.engine.launch import add_config_arguments, parser, read_config
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    arguments = parser(
+        __doc__, "tools/check_data.py configs/demo/vit_demo.py --cfg-options data_root=/data/demo"
     )
-    parser.add_argument("config", type=Path, help="config file")
-    parser.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, metavar="K=V", help="override settings"
-    )
-    parser.add_argument(
+    add_config_arguments(arguments)
+    arguments.add_argument(
         "--splits", nargs="+", choices=SPLITS, help="splits to check (all that the config has)"
     )
-    return parser.parse_args()
-
-
-def load_config(file: Path, options: dict | None) -> Config:
-    """Load a config file and override settings."""
-    config = Config.fromfile(file)
-    config.merge_from_dict(options or {})
-    return config
+    return arguments.parse_args()
 
 
 def main() -> int:
     args = parse_args()
     try:
-        sets = segmentation_sets(load_config(args.config, args.cfg_options), args.splits)
+        sets = segmentation_sets(read_config(args.config, args.cfg_options), args.splits)
     except (ConfigError, OSError) as error:
         print(f"error: {args.config}: {error}", file=sys.stderr)
         return 1

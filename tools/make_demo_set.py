@@ -5,24 +5,19 @@ import sys
 from pathlib import Path
 
 from fdam_mm.data.demo_set import write_demo_set
-
-EXAMPLE = """example:
-  python tools/make_demo_set.py data/demo --train 256 --val 32
-"""
+from fdam_mm.engine.launch import parser
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    arguments = parser(__doc__, "tools/make_demo_set.py data/demo --train 256 --val 32")
+    arguments.add_argument("root", type=Path, help="folder to make; never overwritten")
+    arguments.add_argument(
+        "--train", type=int, default=256, help="training pictures (%(default)s)"
     )
-    parser.add_argument("root", type=Path, help="folder to make; never overwritten")
-    parser.add_argument("--train", type=int, default=256, help="training pictures (%(default)s)")
-    parser.add_argument("--val", type=int, default=32, help="validation pictures (%(default)s)")
-    parser.add_argument("--size", type=int, default=128, help="side in pixels (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="seed (%(default)s)")
-    return parser.parse_args()
+    arguments.add_argument("--val", type=int, default=32, help="validation pictures (%(default)s)")
+    arguments.add_argument("--size", type=int, default=128, help="side in pixels (%(default)s)")
+    arguments.add_argument("--seed", type=int, default=0, help="seed (%(default)s)")
+    return arguments.parse_args()
 
 
 def main() -> int:

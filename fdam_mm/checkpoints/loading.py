@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.logging import HistoryBuffer
 
 from .errors import CheckpointError, UnsafeCheckpointError
 
@@ -92,11 +93,10 @@ def _damaged(file: Path, error: Exception) -> str:
 
 def _training_state_globals() -> list[Any]:
     """The plain containers that mmengine's own training checkpoints hold beside tensors."""
-    from mmengine.logging import HistoryBuffer
-
     numbers = [np.dtype(kind) for kind in ("float64", "float32", "int64", "int32", "bool")]
     return [
         HistoryBuffer,
+        (_history_statistic, "builtins.getattr"),
         np.ndarray,
         np.dtype,
         *(type(number) for number in numbers),
@@ -106,3 +106,10 @@ def _training_state_globals() -> list[Any]:
         np._core.multiarray.scalar,
         (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),
     ]
+
+
+def _history_statistic(owner: Any, name: str) -> Any:
+    """Stands in for the ``getattr`` with which a pickled HistoryBuffer names its statistics."""
+    if owner is HistoryBuffer and name in ("min", "max", "mean", "current"):
+        return getattr(HistoryBuffer, name)
+    raise pickle.UnpicklingError(f"Unsupported GLOBAL getattr({owner!r}, {name!r})")

@@ -1,8 +1,11 @@
 """What the command-line tools share: reading a config, its overrides, and building the runner."""
 
 import argparse
+import contextlib
 import difflib
 import functools
+import importlib
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +85,9 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 def read_config(path: str, options: dict[str, Any]) -> Config:
     """Read a config and override it.
 
+    ``data_root`` among the options moves every path of the dataloaders and evaluators that lies
+    under the config's own ``data_root``.
+
     Raises:
         FileNotFoundError: No such file, here or in the project; names the nearest ones.
     """
@@ -92,8 +98,22 @@ def read_config(path: str, options: dict[str, Any]) -> Config:
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise FileNotFoundError(f"config {path} does not exist{hint}")
     config = Config.fromfile(file)
+    old_root, new_root = config.get("data_root"), options.get("data_root")
     config.merge_from_dict(options)
+    if old_root and new_root:
+        for name, settings in config.items():
+            if name.endswith(("_dataloader", "_evaluator")):
+                _move_paths(settings, old_root.rstrip("/"), new_root.rstrip("/"))
     return config
+
+
+def _move_paths(settings: Any, old_root: str, new_root: str) -> None:
+    items = settings.items() if isinstance(settings, dict) else enumerate(settings)
+    for key, value in list(items):
+        if isinstance(value, dict | list):
+            _move_paths(value, old_root, new_root)
+        elif isinstance(value, str) and f"{value}/".startswith(f"{old_root}/"):
+            settings[key] = new_root + value[len(old_root) :]
 
 
 def run_config(args: argparse.Namespace) -> Config:
@@ -149,5 +169,7 @@ def register_toolkit(scope: str) -> None:
     """Register all types of a toolkit (``mmseg``, ``mmdet`` or ``mmrotate``)."""
     if scope == "mmrotate":
         register_toolkit("mmdet")
-    utils = __import__(f"{scope}.utils", fromlist=["register_all_modules"])
-    utils.register_all_modules(init_default_scope=False)
+    # At import the toolkits print, once per module, that an optional data source is missing.
+    with contextlib.redirect_stdout(io.StringIO()):
+        utils = importlib.import_module(f"{scope}.utils")
+        utils.register_all_modules(init_default_scope=False)

@@ -31,7 +31,7 @@ def fourier_matrix(n: int) -> Tensor:
     k = torch.arange(n // 2 + 1, dtype=torch.float64)
     angle = 2 * math.pi / n * torch.outer(k, torch.arange(n, dtype=torch.float64))
     unpaired = (k == 0) | (2 * k == n)
-    norm = torch.where(unpaired, 1 / math.sqrt(n), math.sqrt(2 / n)).unsqueeze(1)
+    norm = ((2 - unpaired.double()) / n).sqrt().unsqueeze(1)
     return torch.cat([norm * angle.cos(), (norm * angle.sin())[~unpaired]])
 
 

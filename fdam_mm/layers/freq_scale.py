@@ -184,18 +184,15 @@ class _ScaleSpectrum(torch.autograd.Function):
 
 
 def _scale_quadrants(spectrum: Tensor, even: Tensor, odd: Tensor) -> Tensor:
-    out = torch.empty_like(spectrum)
     p, q = _paired(odd)
     cc, cs, sc, ss = _quadrants(spectrum, even)
-    out_cc, out_cs, out_sc, out_ss = _quadrants(out, even)
-    out_cc.copy_(cc * even)
+    out_cc, out_cs = cc * even, cs * even[:, :, q]
+    out_sc, out_ss = sc * even[:, p], ss * even[:, p, q]
     out_cc[:, p, q].addcmul_(odd, ss, value=-1)
-    out_ss.copy_((ss * even[:, p, q]).addcmul_(odd, cc[:, p, q], value=-1))
-    out_sc.copy_(sc * even[:, p])
-    out_sc[:, :, q].addcmul_(odd, cs[:, p])
-    out_cs.copy_(cs * even[:, :, q])
     out_cs[:, p].addcmul_(odd, sc[:, :, q])
-    return out
+    out_sc[:, :, q].addcmul_(odd, cs[:, p])
+    out_ss.addcmul_(odd, cc[:, p, q], value=-1)
+    return torch.cat([torch.cat([out_cc, out_cs], 2), torch.cat([out_sc, out_ss], 2)], 1)
 
 
 def _quadrants(t: Tensor, even: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

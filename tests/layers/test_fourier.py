@@ -1,0 +1,33 @@
+"""The constant matrices of the frequency-domain layers."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from fdam_mm.layers.fourier import fourier_grid, fourier_matrix, num_cosines, resize_matrix
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 14, 32])
+def test_fourier_matrix_is_orthonormal_and_spans_each_frequency(n: int) -> None:
+    matrix = fourier_matrix(n)
+    torch.testing.assert_close(matrix @ matrix.t(), torch.eye(n, dtype=torch.float64))
+    x = torch.randn(n, dtype=torch.float64)
+    power = torch.fft.rfft(x, norm="ortho").abs().square()
+    ours = (matrix @ x).square()
+    cosines = num_cosines(n)
+    both = ours[:cosines].clone()
+    both[1 : 1 + n - cosines] += ours[cosines:]
+    both[1 : 1 + n - cosines] /= 2  # a paired frequency stands for its negative too
+    torch.testing.assert_close(both, power)
+
+
+@pytest.mark.parametrize(("size_in", "size_out"), [(14, 14), (14, 32), (14, 5), (8, 1), (8, 33)])
+def test_resize_matrix_is_bicubic(size_in: int, size_out: int) -> None:
+    x = torch.randn(1, 1, size_in, 3, dtype=torch.float64)
+    expected = F.interpolate(x, (size_out, 3), mode="bicubic", align_corners=True)
+    torch.testing.assert_close(resize_matrix(size_in, size_out) @ x[0, 0], expected[0, 0])
+
+
+def test_grid_is_kept() -> None:
+    key = (6, 7, 14, torch.device("cpu"), torch.float32)
+    assert fourier_grid(*key).rows is fourier_grid(*key).rows

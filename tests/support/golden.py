@@ -1,0 +1,55 @@
+"""Golden cases: weights and inputs drawn from their names, and the official outputs."""
+
+import json
+import re
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+FOLDER = Path(__file__).parents[1] / "golden"
+
+
+class Case(NamedTuple):
+    build: dict[str, Any]
+    state: dict[str, Tensor]  # official keys
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+
+
+def load_case(name: str) -> Case:
+    spec = json.loads((FOLDER / f"{name}.json").read_text())
+    state = {key: _weight(key, _normal(key, shape), spec["rules"]) for key, shape in spec["keys"]}
+    inputs = {key: _input(key, shape, axis) for key, shape, axis in spec["inputs"]}
+    with np.load(FOLDER / f"{name}.npz") as file:
+        outputs = {key: torch.from_numpy(file[key]) for key in file.files}
+    return Case(spec["build"], state, inputs, outputs)
+
+
+def relative_error(ours: Tensor, official: Tensor) -> float:
+    return float((ours - official).detach().norm() / official.detach().norm())
+
+
+def _normal(name: str, shape: list[int]) -> np.ndarray:
+    rng = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
+    return rng.standard_normal(tuple(shape)).astype(np.float32)
+
+
+def _input(name: str, shape: list[int], channel_axis: int) -> Tensor:
+    """Drawn values whose channels also have drawn means."""
+    means = [1] * len(shape)
+    means[channel_axis] = shape[channel_axis]
+    offset = _normal(f"offset:{name}", [shape[channel_axis]]).reshape(means)
+    return torch.from_numpy(_normal(f"input:{name}", shape) + offset)
+
+
+def _weight(name: str, value: np.ndarray, rules: list[list]) -> Tensor:
+    """Scale a draw by the first rule [pattern, mean, std] whose pattern is in ``name``."""
+    mean, std = next((mean, std) for pattern, mean, std in rules if re.search(pattern, name))
+    if isinstance(std, str):  # "fan_in" or "fan_in*GAIN"
+        gain = float(std.partition("*")[2] or 1)
+        std = gain * float(np.sqrt(1 / max(1, np.prod(value.shape[1:]))))
+    return torch.from_numpy((mean + std * value).astype(np.float32))
