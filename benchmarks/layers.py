@@ -1,4 +1,4 @@
-"""Time one transformer block with FDAM: the fast layers and the textbook ones, over the plain block.
+"""Time one transformer block with FDAM, fast and textbook layers, over the plain block.
 
 The variants run interleaved on the same input; figures are medians of the process's CPU time (of
 CUDA events on a GPU) and their ratio to the plain block. `textbook` is the method as the paper

@@ -23,6 +23,7 @@ _SIZE_MISMATCH = re.compile(
     r"size mismatch for (\S+): .* shape (torch.Size\(.*?\)) from checkpoint, "
     r"the shape in current model is (torch.Size\(.*?\))"
 )
+_UNUSED = "auxiliary_head."  # a part for training alone, which a config for testing may leave out
 _SHOWN = 8  # keys of each kind named in a message
 
 
@@ -74,11 +75,7 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], origin: str, fit: 
     differences = _load_what_fits(model, state)
     optional = _new_layer_keys(model) if fit == "pretrained" else set()
     differences.missing = [k for k in differences.missing if k not in optional]
-    children = {name for name, _ in model.named_children()}
-    foreign = [k for k in differences.unexpected if "." in k and k.split(".")[0] not in children]
-    if fit == "exact" and len(foreign) < len(state):
-        differences.unexpected = [k for k in differences.unexpected if k not in foreign]
-        _warn(f"{origin}: not used, the model has no such part", foreign)
+    differences.unexpected = [k for k in differences.unexpected if not k.startswith(_UNUSED)]
     if not differences:
         print_log(f"loaded {len(state)} tensors from {origin}", logger="current")
         return
@@ -157,8 +154,3 @@ def _listing(title: str, keys: list[str]) -> list[str]:
         return []
     more = f", and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
     return [f"{title} ({len(keys)}): {', '.join(keys[:_SHOWN])}{more}"]
-
-
-def _warn(title: str, keys: list[str]) -> None:
-    for line in _listing(title, keys):
-        print_log(line, logger="current", level=30)

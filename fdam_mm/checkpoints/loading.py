@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def _read(file: Path, allow_pickle: bool) -> Any:
             return torch.load(file, map_location="cpu", weights_only=not allow_pickle)
     except pickle.UnpicklingError as error:
         unsafe = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if unsafe is None and "Unsupported" not in str(error):
+        if unsafe is None and not zipfile.is_zipfile(file):
             raise CheckpointError(_damaged(file, error)) from error
         what = f" ({unsafe[1]})" if unsafe else ""
         raise UnsafeCheckpointError(
