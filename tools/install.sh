@@ -5,6 +5,8 @@
 #
 # torch comes first, because mmcv is compiled against it: about 5 minutes on 2 cores, or seconds
 # where PIP_FIND_LINKS points to a folder that holds its wheel. PYTHON chooses the interpreter.
+# example:
+#   PYTHON=python3.12 tools/install.sh ~/environments/fdam
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -16,7 +18,7 @@ fail() { printf '\ninstall: %s\n' "$*" >&2; exit 1; }
 step() { printf '\n[%s/5] %s\n' "$1" "$2"; }
 pinned() { grep -E "^($1)==" "$root/requirements.txt"; }
 
-case "${1:-}" in -h|--help) sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;; esac
+case "${1:-}" in -h|--help) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;; esac
 [[ $venv = /* ]] || venv=$PWD/$venv
 
 # Nothing to do where this very installation is already there.

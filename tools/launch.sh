@@ -11,10 +11,11 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 script=${1:-}; shift || true
 caller=$here/dist_${script%.py}.sh
+[[ -f $caller ]] || caller=${BASH_SOURCE[0]}
 usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$caller"; }
 positional=2; [[ $script = test.py ]] && positional=3
 
-case " $* " in *" -h "*|*" --help "*) usage; exit 0 ;; esac
+case " $script $* " in *" -h "*|*" --help "*) usage; exit 0 ;; esac
 if [[ $# -lt $positional ]]; then usage >&2; exit 2; fi
 files=("${@:1:positional-1}"); gpus=${!positional}; shift "$positional"
 [[ $gpus =~ ^[1-9][0-9]*$ ]] ||

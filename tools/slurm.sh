@@ -11,10 +11,12 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 script=${1:-}; shift || true
 name=${script%.py}
-usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$here/slurm_$name.sh"; }
+caller=$here/slurm_$name.sh
+[[ -f $caller ]] || caller=${BASH_SOURCE[0]}
+usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$caller"; }
 positional=3; [[ $script = test.py ]] && positional=4
 
-case " $* " in *" -h "*|*" --help "*) usage; exit 0 ;; esac
+case " $script $* " in *" -h "*|*" --help "*) usage; exit 0 ;; esac
 if [[ $# -lt $positional ]]; then usage >&2; exit 2; fi
 partition=$1; job=$2; files=("${@:3:positional-2}"); shift "$positional"
 command -v srun >/dev/null || { echo "srun not found: this is no Slurm cluster" >&2; exit 1; }

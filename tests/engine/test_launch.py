@@ -1,0 +1,38 @@
+"""Reading configs for the tools."""
+
+from pathlib import Path
+
+import pytest
+
+from fdam_mm.engine.launch import UsageError, read_config, refuse_overwriting
+
+
+def test_data_root_moves_every_path_under_it(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text(
+        "data_root = 'data/coco/'\n"
+        "train_dataloader = dict(dataset=dict(data_root=data_root, ann_file='a.json'))\n"
+        "val_evaluator = [dict(ann_file=data_root + 'annotations/b.json')]\n"
+        "other = 'data/coco_else'\n"
+        "test_dataloader = dict(dataset=dict(data_root=other))\n"
+    )
+    config = read_config(str(tmp_path / "config.py"), {"data_root": "/big/coco"})
+    assert config.train_dataloader.dataset == dict(data_root="/big/coco/", ann_file="a.json")
+    assert config.val_evaluator[0].ann_file == "/big/coco/annotations/b.json"
+    assert config.test_dataloader.dataset.data_root == "data/coco_else"
+
+
+def test_project_configs_are_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_config("configs/demo/vit_demo.py", {}).data_root == "data/demo"
+
+
+def test_overwriting_is_refused_unless_resumed(tmp_path: Path) -> None:
+    config = read_config("configs/demo/vit_demo.py", {"work_dir": str(tmp_path)})
+    refuse_overwriting(config)
+    (tmp_path / "iter_5.pth").touch()
+    with pytest.raises(UsageError, match=r"iter_5.pth.*--resume"):
+        refuse_overwriting(config)
+    config.resume = True
+    refuse_overwriting(config)

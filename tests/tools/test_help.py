@@ -1,0 +1,13 @@
+"""Every tool explains itself, with an example."""
+
+import pytest
+from support.tools import ROOT, succeed
+
+TOOLS = sorted(path.name for path in (ROOT / "tools").iterdir() if path.suffix in (".py", ".sh"))
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_help(tool: str, tmp_path) -> None:
+    text = succeed(tool, "--help", cwd=tmp_path)
+    assert "example" in text
+    assert tool in text or tool in ("launch.sh", "slurm.sh")
