@@ -102,7 +102,7 @@ def read_config(path: str, options: dict[str, Any]) -> Config:
     config.merge_from_dict(options)
     if old_root and new_root:
         for name, settings in config.items():
-            if name.endswith(("_dataloader", "_evaluator")):
+            if settings is not None and name.endswith(("_dataloader", "_evaluator")):
                 _move_paths(settings, old_root.rstrip("/"), new_root.rstrip("/"))
     return config
 

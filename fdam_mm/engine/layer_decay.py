@@ -30,8 +30,8 @@ class FDAMOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         custom_keys: As in mmengine: ``{substring: dict(lr_mult=..., decay_mult=...)}``.
 
     Raises:
-        ValueError: An unknown setting, ``layer_decay`` without ``num_layers``, or a model whose
-            backbone has other blocks than ``num_layers``.
+        ValueError: An unknown setting, or a ``layer_decay`` whose ``num_layers`` is not the number
+            of the backbone's ``blocks``.
     """
 
     def add_params(self, params: list[dict], module: nn.Module, **_: object) -> None:
@@ -39,6 +39,8 @@ class FDAMOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         unknown = sorted(set(cfg) - _SETTINGS)
         if unknown:
             raise ValueError(f"paramwise_cfg has no setting {unknown}; it has {sorted(_SETTINGS)}")
+        if cfg.get("layer_decay", 1.0) != 1.0:
+            _require_blocks(module, cfg.get("num_layers"))
         scales = {
             id(p) for m in module.modules() if isinstance(m, FreqScale) for p in m.parameters()
         }
@@ -77,15 +79,18 @@ class FDAMOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         decay = self.paramwise_cfg.get("layer_decay", 1.0)
         if decay == 1.0 or not name.startswith("backbone."):
             return 1.0
-        num_layers = self.paramwise_cfg.get("num_layers")
-        if num_layers is None:
-            raise ValueError("paramwise_cfg.layer_decay needs num_layers, the backbone's blocks")
+        num_layers = self.paramwise_cfg["num_layers"]
         part, _, rest = name.removeprefix("backbone.").partition(".")
         if part != "blocks":
             return decay ** (num_layers + 1)
-        block = int(rest.partition(".")[0])
-        if block >= num_layers:
-            raise ValueError(
-                f"paramwise_cfg.num_layers is {num_layers}, the backbone has a block {block}"
-            )
-        return decay ** (num_layers - block)
+        return decay ** (num_layers - int(rest.partition(".")[0]))
+
+
+def _require_blocks(module: nn.Module, num_layers: int | None) -> None:
+    blocks = getattr(module.backbone, "blocks", None)
+    found = "no blocks" if blocks is None else f"{len(blocks)} blocks"
+    if blocks is None or len(blocks) != num_layers:
+        raise ValueError(
+            f"paramwise_cfg.layer_decay goes by the backbone's blocks: num_layers is "
+            f"{num_layers}, {type(module.backbone).__name__} has {found}"
+        )

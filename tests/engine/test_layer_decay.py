@@ -60,8 +60,11 @@ def test_custom_keys() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(layer_decay=0.9), "needs num_layers"),
-        (dict(layer_decay=0.9, num_layers=2), "num_layers is 2, the backbone has a block 2"),
+        (dict(layer_decay=0.9), "num_layers is None, FDAMVisionTransformer has 3 blocks"),
+        (
+            dict(layer_decay=0.9, num_layers=2),
+            "num_layers is 2, FDAMVisionTransformer has 3 blocks",
+        ),
         (dict(layer_decy=0.9), r"has no setting \['layer_decy'\]"),
     ],
 )
