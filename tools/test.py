@@ -23,7 +23,9 @@ def main() -> None:
     add_run_arguments(arguments)
     arguments.add_argument("checkpoint", help="checkpoint file; foreign layouts are converted")
     arguments.add_argument("--out", help="write predictions: a folder (mmseg) or a .pkl file")
-    arguments.add_argument("--show-dir", help="write pictures of the predictions into this folder")
+    arguments.add_argument(
+        "--show-dir", help="write pictures of the predictions (of the first process)"
+    )
     arguments.add_argument("--tta", action="store_true", help="test-time augmentation")
     args = arguments.parse_args()
     config = run_config(args)

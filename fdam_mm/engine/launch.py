@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
+from mmengine.registry import RUNNERS, init_default_scope
+from mmengine.runner import Runner
 
 from fdam_mm.checkpoints import CheckpointError
 
-from .runner import FDAMRunner
+from .safe_loading import load_toolkit_checkpoints_safely
 
 _TOOLKITS = ("mmseg", "mmdet", "mmrotate")
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -151,8 +152,11 @@ def _allow_pickle(settings: Any) -> None:
             _allow_pickle(value)
 
 
-def build_runner(config: Config) -> FDAMRunner:
+def build_runner(config: Config) -> Runner:
     """Import the config's toolkit, so that its types are registered, and build the runner.
+
+    That is an :class:`FDAMRunner`, unless the config names another in ``runner_type``, as FSDP and
+    DeepSpeed through mmengine's ``FlexibleRunner`` need.
 
     Raises:
         UsageError: ``default_scope`` is not mmseg, mmdet or mmrotate.
@@ -162,7 +166,9 @@ def build_runner(config: Config) -> FDAMRunner:
         raise UsageError(f"default_scope is {scope!r}, expected one of {', '.join(_TOOLKITS)}")
     init_default_scope(scope)
     register_toolkit(scope)
-    return FDAMRunner.from_cfg(config)
+    load_toolkit_checkpoints_safely(config.get("allow_pickle", False))
+    config.setdefault("runner_type", "FDAMRunner")
+    return RUNNERS.build(config)
 
 
 def register_toolkit(scope: str) -> None:
