@@ -1,11 +1,12 @@
 """mmseg's ``VisionTransformer``, bare or inside a segmentor."""
 
+import re
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from .renaming import has_component, rename
+from .renaming import rename
 
 _NAMES = {
     "patch_embed.projection": "patch_embed.proj",
@@ -18,10 +19,12 @@ _NAMES = {
     "ffn.layers.1": "mlp.fc2",
     "layers": "blocks",  # after the rules above, which name other ``layers``
 }
+# A plain ViT's block is ``layers.0``; a MiT's, which has an ``attn.attn`` too, ``layers.0.1.0``.
+_BLOCK = re.compile(r"(^|\.)layers\.\d+\.attn\.attn\.in_proj_weight$")
 
 
 def matches(state: Mapping[str, Tensor]) -> bool:
-    return has_component(state, ("attn.attn.in_proj_weight",))
+    return any(_BLOCK.search(key) for key in state)
 
 
 def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

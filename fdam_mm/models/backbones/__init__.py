@@ -1,5 +1,6 @@
 """Backbones, each plain (``fdam=None``) and with FDAM."""
 
+from .mit import FDAMMixVisionTransformer
 from .vit import FDAMVisionTransformer
 
-__all__ = ["FDAMVisionTransformer"]
+__all__ = ["FDAMMixVisionTransformer", "FDAMVisionTransformer"]

@@ -1,0 +1,61 @@
+"""The original SegFormer's Mix Transformer: its ImageNet files, or the backbone of a segmentor."""
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from fdam_mm.checkpoints.errors import CheckpointError
+
+from .renaming import drop_prefixes, rename
+
+_STAGE = re.compile(r"^(backbone\.)?(patch_embed|block|norm)([1-9])\.")
+_PARTS = {"patch_embed": 0, "block": 1, "norm": 2}  # of a stage in ours
+# LSKNet's keys are alike but for the attention.
+_KEY_VALUE = re.compile(r"^(backbone\.)?block[1-9]\.\d+\.attn\.kv\.")
+_PROJECTION = re.compile(r"(.*\.attn)\.(q|kv)\.(weight|bias)")
+_NAMES = {
+    "attn.proj": "attn.attn.out_proj",
+    "proj": "projection",  # of the patch embedding
+    "mlp.fc1": "ffn.layers.0",
+    "mlp.dwconv.dwconv": "ffn.layers.1",
+    "mlp.fc2": "ffn.layers.4",
+}
+
+
+def matches(state: Mapping[str, Tensor]) -> bool:
+    return any(_KEY_VALUE.match(key) for key in state)
+
+
+def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Also joins the query and key-value projections, and makes the linears 1x1 convolutions.
+
+    Raises:
+        CheckpointError: Of an attention's query and key-value projections one is missing.
+    """
+    converted = {}
+    for key, value in _join_projections(drop_prefixes(state, ("head.",))).items():
+        if not _STAGE.match(key):
+            converted[key] = value
+            continue
+        if key.endswith((".mlp.fc1.weight", ".mlp.fc2.weight")):
+            value = value[:, :, None, None]
+        converted.update(rename({_STAGE.sub(_our_stage, key): value}, _NAMES))
+    return converted
+
+
+def _our_stage(match: re.Match[str]) -> str:
+    return f"{match[1] or ''}layers.{int(match[3]) - 1}.{_PARTS[match[2]]}."
+
+
+def _join_projections(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``attn.q`` and ``attn.kv`` -> ``attn.attn.in_proj``, queries first."""
+    found = {key: match for key in state if (match := _PROJECTION.fullmatch(key))}
+    joined = {key: value for key, value in state.items() if key not in found}
+    for attention, _, kind in (match.groups() for match in found.values()):
+        parts = [f"{attention}.{name}.{kind}" for name in ("q", "kv")]
+        if not all(part in state for part in parts):
+            raise CheckpointError(f"{parts[0]} and {parts[1]} make one tensor, one is missing")
+        joined[f"{attention}.attn.in_proj_{kind}"] = torch.cat([state[part] for part in parts])
+    return joined

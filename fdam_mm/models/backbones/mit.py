@@ -1,0 +1,397 @@
+"""SegFormer's Mix Transformer (MiT), with or without FDAM.
+
+Parameters have the names of mmseg's ``MixVisionTransformer``, so its checkpoints load as they are,
+here and there.
+
+Legend of the shape comments: B batch, H x W grid of a stage, N = H * W tokens, h x w grid of its
+keys and values, n = h * w, C channels, heads the number of attention heads.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from typing import Any
+
+import torch
+from mmcv.cnn import build_activation_layer, build_norm_layer
+from mmcv.cnn.bricks import DropPath
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from fdam_mm.layers import AttInv, FreqScale
+from fdam_mm.models.fdam_cfg import parse_fdam
+
+from .base import PretrainedBackbone
+
+LAYER_NORM = dict(type="LN", eps=1e-6)
+GELU = dict(type="GELU")
+VALUE_SOURCES = ("query", "reduced")
+
+
+def to_map(x: Tensor, hw: tuple[int, int]) -> Tensor:
+    """Tokens (B, N, C) -> (B, C, H, W), a view."""
+    return x.transpose(1, 2).unflatten(2, hw)
+
+
+def to_tokens(x: Tensor) -> Tensor:
+    """Map (B, C, H, W) -> (B, N, C)."""
+    return x.flatten(2).transpose(1, 2)
+
+
+class OverlapPatchEmbed(nn.Module):
+    """Overlapping patches to normed tokens."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        dim: int,
+        patch_size: int,
+        stride: int,
+        norm_cfg: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self.projection = nn.Conv2d(in_channels, dim, patch_size, stride, patch_size // 2)
+        self.norm = build_norm_layer(norm_cfg, dim)[1]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """(B, C_in, height, width) -> tokens (B, N, C) and their grid (H, W)."""
+        x = self.projection(x)
+        return self.norm(to_tokens(x)), tuple(x.shape[-2:])
+
+
+class Projections(nn.Module):
+    """The projections of an attention, under the names that ``nn.MultiheadAttention`` has.
+
+    As there, ``bias`` is that of the output projection too.
+    """
+
+    def __init__(self, dim: int, bias: bool) -> None:
+        super().__init__()
+        self.dim = dim
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim)) if bias else None
+        self.out_proj = nn.Linear(dim, dim, bias=bias)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.trunc_normal_(self.out_proj.weight, std=0.02)
+        if bias:
+            nn.init.zeros_(self.out_proj.bias)
+
+    def query(self, x: Tensor) -> Tensor:
+        """(B, N, C) -> (B, N, C)."""
+        return self._project(x, slice(0, self.dim))
+
+    def value(self, x: Tensor) -> Tensor:
+        """(B, N, C) -> (B, N, C)."""
+        return self._project(x, slice(2 * self.dim, None))
+
+    def key_value(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, n, C) -> twice (B, n, C)."""
+        return self._project(x, slice(self.dim, None)).chunk(2, dim=-1)
+
+    def query_key_value(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, N, C) -> three times (B, N, C)."""
+        return self._project(x, slice(None)).chunk(3, dim=-1)
+
+    def _project(self, x: Tensor, rows: slice) -> Tensor:
+        bias = None if self.in_proj_bias is None else self.in_proj_bias[rows]
+        return F.linear(x, self.in_proj_weight[rows], bias)
+
+
+class SpatialReductionAttention(nn.Module):
+    """Multi-head attention on keys and values of a coarser grid, with Attention Inversion.
+
+    AttInv's high-pass path is v - y, and where the grid is reduced (``sr_ratio`` > 1) there are no
+    values at the queries. ``value_source`` says which to take:
+
+    - ``query``: the value projection of the unreduced tokens;
+    - ``reduced``: the values of the coarse grid, resized bilinearly to the queries' grid.
+
+    At ``sr_ratio`` 1 both are the values themselves, AttInv's plain form.
+
+    Args:
+        dim: Channels C.
+        num_heads: Heads; C must be a multiple of it.
+        sr_ratio: Side of the patches that become one key and value; a rest at the right and at the
+            bottom is left out.
+        qkv_bias: Bias on every projection.
+        attn_drop: Dropout on the attention matrix.
+        proj_drop: Dropout after the output projection.
+        norm_cfg: Norm of the reduced tokens.
+        value_source: See above.
+        att_inv: Arguments of :class:`fdam_mm.layers.AttInv`.
+
+    Shape: (B, N, C) with its grid (H, W) -> (B, N, C).
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        sr_ratio: int,
+        qkv_bias: bool,
+        attn_drop: float,
+        proj_drop: float,
+        norm_cfg: Mapping[str, Any],
+        value_source: str = "query",
+        **att_inv: Any,
+    ) -> None:
+        super().__init__()
+        self.num_heads, self.value_source, self.attn_drop = num_heads, value_source, attn_drop
+        self.attn = Projections(dim, qkv_bias)
+        self.sr = self.norm = None
+        if sr_ratio > 1:
+            self.sr = nn.Conv2d(dim, dim, sr_ratio, sr_ratio)
+            self.norm = build_norm_layer(norm_cfg, dim)[1]
+        self.att_inv = AttInv(dim, num_heads, **att_inv)
+        self.proj_drop = nn.Dropout(proj_drop)
+
+    def forward(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
+        if self.sr is None:
+            q, k, v = self.attn.query_key_value(x)
+            v_at_queries = v
+        else:
+            reduced = self.sr(to_map(x, hw))  # (B, C, h, w)
+            k, v = self.attn.key_value(self.norm(to_tokens(reduced)))
+            q = self.attn.query(x)
+            v_at_queries = self._values_at_queries(x, v, hw, tuple(reduced.shape[-2:]))
+        y = self.att_inv(x, v_at_queries, self._attend(q, k, v))
+        return self.proj_drop(self.attn.out_proj(y))
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """q (B, N, C), k and v (B, n, C) -> (B, N, C)."""
+        q, k, v = (t.unflatten(2, (self.num_heads, -1)).transpose(1, 2) for t in (q, k, v))
+        dropout = self.attn_drop if self.training else 0.0
+        y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)  # (B, heads, N, C / heads)
+        return y.transpose(1, 2).flatten(2)
+
+    def _values_at_queries(
+        self, x: Tensor, v: Tensor, hw: tuple[int, int], reduced_hw: tuple[int, int]
+    ) -> Tensor:
+        """Values (B, N, C) for the high-pass path; without that path nobody looks at them."""
+        if not self.att_inv.high:
+            return v
+        if self.value_source == "query":
+            return self.attn.value(x)
+        return to_tokens(F.interpolate(to_map(v, reduced_hw), hw, mode="bilinear"))
+
+
+class MixFFN(nn.Module):
+    """1x1 convolution, 3x3 depth-wise convolution, activation, 1x1 convolution."""
+
+    def __init__(self, dim: int, hidden: int, act_cfg: Mapping[str, Any], drop: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(dim, hidden, 1),
+            nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden),
+            build_activation_layer(act_cfg),
+            nn.Dropout(drop),
+            nn.Conv2d(hidden, dim, 1),
+            nn.Dropout(drop),
+        )
+
+    def forward(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
+        """(B, N, C) -> (B, N, C)."""
+        return to_tokens(self.layers(to_map(x, hw)))
+
+
+class Block(nn.Module):
+    """Transformer block; FreqScale acts on what each sub-layer adds, before drop-path.
+
+    ::
+
+        a = attn(norm1(x));  x = x + drop_path(a + FreqScale_1(a))
+        m = ffn(norm2(x));   x = x + drop_path(m + FreqScale_2(m))
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        sr_ratio: int,
+        mlp_ratio: float,
+        qkv_bias: bool,
+        drop: float,
+        attn_drop: float,
+        drop_path: float,
+        act_cfg: Mapping[str, Any],
+        norm_cfg: Mapping[str, Any],
+        att_inv: Mapping[str, Any],
+        freq_scale: Mapping[str, Any] | None,
+    ) -> None:
+        super().__init__()
+        self.norm1 = build_norm_layer(norm_cfg, dim)[1]
+        self.attn = SpatialReductionAttention(
+            dim, num_heads, sr_ratio, qkv_bias, attn_drop, drop, norm_cfg, **att_inv
+        )
+        self.norm2 = build_norm_layer(norm_cfg, dim)[1]
+        self.ffn = MixFFN(dim, int(dim * mlp_ratio), act_cfg, drop)
+        self.drop_path = DropPath(drop_path)
+        self.freq_scale_1 = None if freq_scale is None else FreqScale(dim, **freq_scale)
+        self.freq_scale_2 = None if freq_scale is None else FreqScale(dim, **freq_scale)
+
+    def forward(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
+        """(B, N, C) -> (B, N, C)."""
+        x = x + self._branch(self.attn(self.norm1(x), hw), hw, self.freq_scale_1)
+        return x + self._branch(self.ffn(self.norm2(x), hw), hw, self.freq_scale_2)
+
+    def _branch(self, x: Tensor, hw: tuple[int, int], freq_scale: FreqScale | None) -> Tensor:
+        return self.drop_path(x if freq_scale is None else freq_scale(x, hw))
+
+
+@MODELS.register_module()
+class FDAMMixVisionTransformer(PretrainedBackbone):
+    """SegFormer's Mix Transformer, plain or with FDAM.
+
+    With ``fdam=None`` it computes what mmseg's ``MixVisionTransformer`` does, from the same keys.
+    The original SegFormer's ImageNet files load too (:mod:`fdam_mm.checkpoints`).
+
+    Args:
+        in_channels: Channels of the input.
+        embed_dims: Channels of one attention head; stage i has ``embed_dims * num_heads[i]``.
+        num_stages: Stages.
+        num_layers: Blocks of each stage.
+        num_heads: Attention heads of each stage.
+        patch_sizes: Side of each stage's patches, in cells of the stage before (pixels at first).
+        strides: Their stride.
+        sr_ratios: Spatial reduction of each stage's keys and values.
+        out_indices: Stages whose output is returned, counted from 0.
+        mlp_ratio: Hidden channels of the Mix-FFN over a stage's channels.
+        qkv_bias: Bias on the attention's projections.
+        drop_rate: Dropout after the attention and in the Mix-FFN.
+        attn_drop_rate: Dropout on the attention matrix.
+        drop_path_rate: Stochastic depth of the last block; it grows linearly from 0.
+        act_cfg: Activation of the Mix-FFN.
+        norm_cfg: Every norm.
+        pretrained: Deprecated, as in mmseg: give ``init_cfg``.
+        init_cfg: ``dict(type="Pretrained", checkpoint=...)`` to start from a file.
+        with_cp: Activation checkpointing of every block: less memory, a second forward.
+        fdam: None, or ``dict(att_inv=True, freq_scale=True)``: see
+            :func:`fdam_mm.models.fdam_cfg.parse_fdam`. ``att_inv`` may hold ``value_source``,
+            ``"query"`` or ``"reduced"``: see :class:`SpatialReductionAttention`.
+
+    Shape: (B, in_channels, height, width) -> a tuple of (B, C_i, H_i, W_i), one per
+    ``out_indices``; with the default strides H_i = ceil(height / 4 / 2**i).
+
+    Raises:
+        ValueError: Per-stage settings of other lengths than ``num_stages``, a stage or a setting
+            of ``fdam`` that does not exist, or ``init_cfg`` beside ``pretrained``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        embed_dims: int = 64,
+        num_stages: int = 4,
+        num_layers: Sequence[int] = (3, 4, 6, 3),
+        num_heads: Sequence[int] = (1, 2, 4, 8),
+        patch_sizes: Sequence[int] = (7, 3, 3, 3),
+        strides: Sequence[int] = (4, 2, 2, 2),
+        sr_ratios: Sequence[int] = (8, 4, 2, 1),
+        out_indices: int | Sequence[int] = (0, 1, 2, 3),
+        mlp_ratio: float = 4,
+        qkv_bias: bool = True,
+        drop_rate: float = 0.0,
+        attn_drop_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
+        act_cfg: Mapping[str, Any] = GELU,
+        norm_cfg: Mapping[str, Any] = LAYER_NORM,
+        pretrained: str | None = None,
+        init_cfg: Mapping[str, Any] | None = None,
+        with_cp: bool = False,
+        fdam: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(init_cfg=_init_cfg(init_cfg, pretrained))
+        _check_stages(num_stages, num_layers, num_heads, patch_sizes, strides, sr_ratios)
+        att_inv, freq_scale = parse_fdam(fdam, dict(value_source=VALUE_SOURCES))
+        self.out_indices = _stage_indices(out_indices, num_stages)
+        self.with_cp = with_cp
+
+        drop_paths = _linear_ramp(drop_path_rate, num_layers)
+        self.layers = nn.ModuleList()
+        for stage in range(num_stages):
+            dim = embed_dims * num_heads[stage]
+            embed = OverlapPatchEmbed(
+                in_channels, dim, patch_sizes[stage], strides[stage], norm_cfg
+            )
+            blocks = nn.ModuleList(
+                Block(
+                    dim,
+                    num_heads[stage],
+                    sr_ratios[stage],
+                    mlp_ratio,
+                    qkv_bias,
+                    drop_rate,
+                    attn_drop_rate,
+                    drop_path,
+                    act_cfg,
+                    norm_cfg,
+                    att_inv,
+                    freq_scale,
+                )
+                for drop_path in drop_paths[stage]
+            )
+            norm = build_norm_layer(norm_cfg, dim)[1]
+            self.layers.append(nn.ModuleList([embed, blocks, norm]))
+            in_channels = dim
+        self._reset_convolutions()
+
+    def _reset_convolutions(self) -> None:
+        """Normal with the variance of 2 / fan-out, zero biases."""
+        for conv in (m for m in self.modules() if isinstance(m, nn.Conv2d)):
+            fan_out = conv.kernel_size[0] * conv.kernel_size[1] * conv.out_channels // conv.groups
+            nn.init.normal_(conv.weight, std=sqrt(2 / fan_out))
+            nn.init.zeros_(conv.bias)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        outs = []
+        for stage, (embed, blocks, norm) in enumerate(self.layers):
+            x, hw = embed(x)
+            for block in blocks:
+                if self.with_cp and torch.is_grad_enabled():
+                    x = checkpoint(block, x, hw, use_reentrant=False)
+                else:
+                    x = block(x, hw)
+            x = to_map(norm(x), hw)
+            if stage in self.out_indices:
+                outs.append(x)
+        return tuple(outs)
+
+
+def _init_cfg(
+    init_cfg: Mapping[str, Any] | None, pretrained: str | None
+) -> Mapping[str, Any] | None:
+    if pretrained is None:
+        return init_cfg
+    if init_cfg is not None:
+        raise ValueError("give init_cfg or pretrained, not both")
+    message = 'pretrained is deprecated, use init_cfg=dict(type="Pretrained", checkpoint=...)'
+    warnings.warn(message, DeprecationWarning, stacklevel=3)
+    return dict(type="Pretrained", checkpoint=pretrained)
+
+
+def _check_stages(num_stages: int, *per_stage: Sequence[int]) -> None:
+    lengths = [len(setting) for setting in per_stage]
+    if any(length != num_stages for length in lengths):
+        raise ValueError(
+            f"num_layers, num_heads, patch_sizes, strides and sr_ratios need {num_stages} values "
+            f"each (num_stages), got {lengths}"
+        )
+
+
+def _stage_indices(indices: int | Sequence[int], num_stages: int) -> tuple[int, ...]:
+    indices = (indices,) if isinstance(indices, int) else tuple(indices)
+    if not all(0 <= i < num_stages for i in indices):
+        raise ValueError(f"out_indices {indices} name stages outside 0 .. {num_stages - 1}")
+    return indices
+
+
+def _linear_ramp(last: float, num_layers: Sequence[int]) -> list[list[float]]:
+    """Drop-path rates of every stage's blocks, from 0 at the first block of all to ``last``."""
+    step = last / max(sum(num_layers) - 1, 1)
+    firsts = [sum(num_layers[:stage]) for stage in range(len(num_layers))]
+    return [
+        [step * (first + i) for i in range(num)]
+        for first, num in zip(firsts, num_layers, strict=True)
+    ]
