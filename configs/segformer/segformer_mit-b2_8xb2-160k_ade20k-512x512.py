@@ -1,0 +1,10 @@
+# mmseg's recipe for SegFormer-B2 on ADE20K. Its pretrained weights, to be fetched by hand:
+# https://mmassets.onedl.ai/mmsegmentation/v0.5/pretrain/segformer/mit_b2_20220624-66e8bf70.pth
+_base_ = [
+    "mmseg::segformer/segformer_mit-b2_8xb2-160k_ade20k-512x512.py",
+    "../_base_/fdam_mm.py",
+]
+checkpoint = "pretrain/mit_b2_20220624-66e8bf70.pth"
+model = dict(backbone=dict(type="FDAMMixVisionTransformer", init_cfg=dict(checkpoint=checkpoint)))
+# unlike mmseg's: no weight decay on any 1-D parameter
+optim_wrapper = dict(constructor="FDAMOptimWrapperConstructor")
