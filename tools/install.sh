@@ -62,8 +62,8 @@ or set PIP_FIND_LINKS to a folder that holds its wheel"
   rm -f "$log"
 fi
 
-step 4 "the other packages of requirements.txt"
-"${pip[@]}" install --no-build-isolation -r "$root/requirements.txt"
+step 4 "the other packages of requirements.txt (half a minute)"
+"${pip[@]}" install --quiet --no-build-isolation -r "$root/requirements.txt"
 # Two packages bring the same cv2 folder; keep the one that needs no display.
 if "${pip[@]}" uninstall --quiet --yes opencv-python 2>/dev/null; then
   headless=$("${pip[@]}" freeze | grep -i '^opencv-python-headless==')
