@@ -15,6 +15,7 @@ def run_tool(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedPr
     tool = ROOT / "tools" / name
     command = [sys.executable, tool] if tool.suffix == ".py" else ["bash", tool]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHON": sys.executable}
+    environment["OMP_NUM_THREADS"] = "1"  # the models are too small for more
     return subprocess.run(
         [*map(str, command), *map(str, arguments)],
         cwd=cwd,
