@@ -23,6 +23,14 @@ _SIZE_MISMATCH = re.compile(
     r"size mismatch for (\S+): .* shape (torch.Size\(.*?\)) from checkpoint, "
     r"the shape in current model is (torch.Size\(.*?\))"
 )
+_SHAPE_HINTS = {  # part of a key -> what a tensor of another shape under it means
+    "conv_seg": "another number of classes; set num_classes of the heads to the checkpoint's",
+    "cls_embed": "another number of classes; set num_things_classes and num_stuff_classes",
+    "level_embed": "another number of levels; set num_levels of the pixel decoder",
+    "input_convs.0.conv": "the levels are in another order; set fine_first of the pixel decoder",
+    "ffn.": "feed-forwards of another width; set feedforward_channels",
+    "pos_embed": "the position embedding is no square grid of the model's width",
+}
 _UNUSED = "auxiliary_head."  # a part for training alone, which a config for testing may leave out
 _SHOWN = 8  # keys of each kind named in a message
 
@@ -53,10 +61,10 @@ class Differences:
             yield "the checkpoint has FDAM and the model has none; use the fdam-*.py config"
         if any(".gamma_" in f".{k}" for k in self.missing + self.unexpected):
             yield "LayerScale on one side only: DeiT-III has it (layer_scale_init), DeiT has not"
-        if any("conv_seg" in k for k in self.mismatched):
-            yield "another number of classes; set num_classes of the heads to the checkpoint's"
-        if any(k.endswith("pos_embed") for k in self.mismatched):
-            yield "the position embedding is no square grid of the model's width"
+        for part, hint in _SHAPE_HINTS.items():
+            shapes = [shape for key, shape in self.mismatched.items() if part in key]
+            if shapes:
+                yield f"{hint} ({shapes[0]})"
 
 
 def load_state(model: nn.Module, state: Mapping[str, Tensor], origin: str, fit: Fit) -> None:

@@ -18,15 +18,21 @@ class Case(NamedTuple):
     state: dict[str, Tensor]  # official keys
     inputs: dict[str, Tensor]
     outputs: dict[str, Tensor]
+    spec: dict[str, Any]  # all of the json
 
 
 def load_case(name: str) -> Case:
     spec = json.loads((FOLDER / f"{name}.json").read_text())
-    state = {key: _weight(key, _normal(key, shape), spec["rules"]) for key, shape in spec["keys"]}
+    state = {}
+    for key, shape, *same_as in spec["keys"]:  # a third entry names the tensor this one is tied to
+        source = same_as[0] if same_as else key
+        state[key] = _weight(source, _normal(source, shape), spec["rules"])
     inputs = {key: _input(key, shape, axis) for key, shape, axis in spec["inputs"]}
-    with np.load(FOLDER / f"{name}.npz") as file:
-        outputs = {key: torch.from_numpy(file[key]) for key in file.files}
-    return Case(spec["build"], state, inputs, outputs)
+    outputs = {}
+    for path in FOLDER.glob(f"{name}.*npz"):  # NAME.npz, and NAME.PART.npz where it is in parts
+        with np.load(path) as file:
+            outputs.update({key: torch.from_numpy(file[key]) for key in file.files})
+    return Case(spec.get("build", {}), state, inputs, outputs, spec)
 
 
 def relative_error(ours: Tensor, official: Tensor) -> float:

@@ -1,0 +1,176 @@
+"""Head of Mask DINO: pixel decoder, query selection, decoder, and the predictions of each layer.
+
+Legend of the shape comments: B batch, Q queries, C channels, K classes, h x w the grid of the
+mask features.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmdet.models.layers import inverse_sigmoid
+from mmdet.models.layers.transformer.utils import MLP
+from mmdet.structures import SampleList
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from fdam_mm.layers.autocast import float32_island
+
+from .denoising import DenoisingQueries, NoisyQueries
+from .losses import MaskDINOLoss
+from .selection import TokenSelection, boxes_of_masks
+from .structures import GroundTruth, Outputs, Prediction, ground_truths, resize_masks
+from .transformer import MaskDINODecoder, flatten_maps
+
+_EPS = 1e-5  # the decoder's boxes stay this far from 0 and 1, where logits are infinite
+
+
+@MODELS.register_module()
+class MaskDINOHead(BaseModule):
+    """Mask DINO (arXiv 2206.02777) on the maps of a backbone.
+
+    Tokens of the encoder with the largest class logits become the queries. The class, box and
+    mask heads and the last norm are shared by the selected tokens, the initial prediction and all
+    decoder layers.
+
+    Args:
+        num_things_classes: Classes with instances, the first labels.
+        num_stuff_classes: Classes without, the labels after them.
+        num_queries: Queries Q.
+        pixel_decoder: Config of :class:`MaskDINOPixelDecoder`.
+        decoder: Arguments of :class:`MaskDINODecoder` but for ``embed_dims`` and ``num_levels``.
+        init_box: Where the decoder's first boxes come from: ``bitmask`` or ``mask2box``, see
+            :func:`boxes_of_masks`, from the masks of the selected tokens; None, their boxes.
+        denoising: Arguments of :class:`DenoisingQueries` but for the sizes.
+        stuff_boxes: Whether stuff regions have box losses.
+        loss: Arguments of :class:`MaskDINOLoss` but for the classes.
+        init_cfg: As for every ``BaseModule``.
+
+    Raises:
+        ValueError: ``init_box`` does not exist.
+    """
+
+    def __init__(
+        self,
+        pixel_decoder: Mapping[str, Any],
+        num_things_classes: int = 80,
+        num_stuff_classes: int = 0,
+        num_queries: int = 300,
+        decoder: Mapping[str, Any] | None = None,
+        init_box: str | None = "mask2box",
+        denoising: Mapping[str, Any] | None = None,
+        stuff_boxes: bool = False,
+        loss: Mapping[str, Any] | None = None,
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        if init_box not in (None, "bitmask", "mask2box"):
+            raise ValueError(f"init_box {init_box!r} is none of 'bitmask', 'mask2box', None")
+        self.num_things_classes, self.num_stuff_classes = num_things_classes, num_stuff_classes
+        self.num_classes = num_things_classes + num_stuff_classes
+        self.num_queries, self.init_box = num_queries, init_box
+        self.pixel_decoder = MODELS.build(pixel_decoder)
+        channels = self.pixel_decoder.feat_channels
+        self.selection = TokenSelection(channels)
+        self.decoder = MaskDINODecoder(
+            embed_dims=channels, num_levels=self.pixel_decoder.num_levels, **(decoder or {})
+        )
+        self.cls_embed = nn.Linear(channels, self.num_classes)
+        self.mask_embed = MLP(channels, channels, self.pixel_decoder.out_channels, 3)
+        self.bbox_embed = MLP(channels, channels, 4, 3)
+        nn.init.zeros_(self.bbox_embed.layers[-1].weight)
+        nn.init.zeros_(self.bbox_embed.layers[-1].bias)
+        self.denoising = DenoisingQueries(self.num_classes, channels, **(denoising or {}))
+        box_classes = self.num_classes if stuff_boxes else num_things_classes
+        self.criterion = MaskDINOLoss(self.num_classes, box_classes, **(loss or {}))
+
+    def forward(
+        self, feats: Sequence[Tensor], truths: Sequence[GroundTruth] | None = None
+    ) -> Outputs:
+        """Predict.
+
+        Args:
+            feats: The backbone's maps, finest first.
+            truths: Of every image, for training: it adds the denoising queries, and predictions
+                of all layers. Without, only the last layer predicts.
+        """
+        mask_features, maps = self.pixel_decoder(feats)
+        return self.decode(mask_features, maps, truths)
+
+    def decode(
+        self,
+        mask_features: Tensor,
+        maps: Sequence[Tensor],
+        truths: Sequence[GroundTruth] | None = None,
+    ) -> Outputs:
+        """:meth:`forward` from what the pixel decoder returns."""
+        training = truths is not None
+        memory, levels = flatten_maps(maps[::-1])  # the decoder reverses the encoder's order
+        with float32_island(memory):
+            query, box_logits = self.selection(
+                memory, levels, self.cls_embed, self.bbox_embed, self.num_queries
+            )
+        selected = self._predict(query, box_logits.sigmoid(), mask_features)
+        query, boxes = query.detach(), selected.boxes.detach()
+        if self.init_box is not None:
+            boxes = boxes_of_masks(selected.masks.detach() > 0, self.init_box)
+            boxes = boxes.clamp(_EPS, 1 - _EPS)
+        noisy = self.denoising(truths, self.num_queries) if training else None
+        if noisy is not None:
+            query = torch.cat([noisy.content, query], dim=1)
+            boxes = torch.cat([noisy.boxes.clamp(_EPS, 1 - _EPS), boxes], dim=1)
+        with float32_island(memory):
+            hidden, references = self.decoder(
+                query,
+                boxes,
+                memory,
+                levels,
+                self.bbox_embed,
+                None if noisy is None else noisy.mask,
+            )
+            refined = [
+                (self.bbox_embed(h) + inverse_sigmoid(r, eps=_EPS)).sigmoid()
+                for h, r in zip(hidden, references, strict=True)
+            ]
+        if not training:
+            return Outputs(
+                [self._predict(hidden[-1], refined[-1], mask_features)], selected, None, 0
+            )
+        layers = [
+            self._predict(h, b, mask_features)
+            for h, b in zip([query, *hidden], [boxes, *refined], strict=True)
+        ]
+        return _split(layers, selected, noisy)
+
+    def _predict(self, hidden: Tensor, boxes: Tensor, mask_features: Tensor) -> Prediction:
+        """Hidden states (B, Q, C) and the boxes found for them -> the whole prediction."""
+        hidden = self.decoder.norm(hidden)
+        masks = torch.einsum("bqc,bchw->bqhw", self.mask_embed(hidden), mask_features)
+        return Prediction(self.cls_embed(hidden), boxes, masks)
+
+    def loss(self, feats: Sequence[Tensor], samples: SampleList) -> dict[str, Tensor]:
+        """The weighted terms of :class:`MaskDINOLoss`."""
+        truths = ground_truths(samples, self.num_things_classes, self.num_classes, feats[0].device)
+        outputs = self(feats, truths)
+        losses = self.criterion(outputs, truths)
+        if outputs.denoising is None:  # every parameter has a gradient on every process
+            losses["loss_ce_dn"] = (
+                losses["loss_ce_dn"] + 0 * self.denoising.label_embed.weight.sum()
+            )
+        return losses
+
+    def predict(self, feats: Sequence[Tensor], samples: SampleList) -> Prediction:
+        """The last layer's prediction, its masks resized to the padded batch."""
+        return resize_masks(self(feats).layers[-1], tuple(samples[0].batch_input_shape))
+
+
+def _split(layers: list[Prediction], selected: Prediction, noisy: NoisyQueries | None) -> Outputs:
+    """Separate the matching queries from the denoising queries before them."""
+    if noisy is None:
+        return Outputs(layers, selected, None, 0)
+    split = noisy.content.shape[1]
+    matching = [layer.of(slice(split, None)) for layer in layers]
+    return Outputs(
+        matching, selected, [layer.of(slice(split)) for layer in layers], noisy.num_groups
+    )
