@@ -6,10 +6,11 @@ from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from fdam_mm.layers import FreqScale
 
-_SETTINGS = {"layer_decay", "num_layers", "freq_scale_lr_mult", "custom_keys"}
+_SETTINGS = {"layer_decay", "num_layers", "freq_scale_lr_mult", "decay_biases", "custom_keys"}
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -27,6 +28,8 @@ class FDAMOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         layer_decay: Factor per block, 1 for none.
         num_layers: Blocks of the backbone; needed where ``layer_decay`` is not 1.
         freq_scale_lr_mult: Multiplier of FreqScale's learning rate.
+        decay_biases: Decay the biases of linears and convolutions after all, as detectron2's
+            recipes do.
         custom_keys: As in mmengine: ``{substring: dict(lr_mult=..., decay_mult=...)}``.
 
     Raises:
@@ -44,6 +47,7 @@ class FDAMOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         scales = {
             id(p) for m in module.modules() if isinstance(m, FreqScale) for p in m.parameters()
         }
+        biases = _plain_biases(module) if cfg.get("decay_biases") else set()
         groups: dict[tuple[float, float], dict] = {}
         for name, param in module.named_parameters():
             if not param.requires_grad:
@@ -52,7 +56,8 @@ class FDAMOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             if id(param) in scales:
                 lr_mult *= cfg.get("freq_scale_lr_mult", 1.0)
             lr_mult *= self._layer_factor(name)
-            if param.ndim == 1 or name.endswith(("pos_embed", "cls_token")):
+            one_dim = param.ndim == 1 and id(param) not in biases
+            if one_dim or name.endswith(("pos_embed", "cls_token")):
                 decay_mult = 0.0
             group = groups.setdefault((lr_mult, decay_mult), dict(params=[], param_names=[]))
             group["params"].append(param)
@@ -84,6 +89,17 @@ class FDAMOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         if part != "blocks":
             return decay ** (num_layers + 1)
         return decay ** (num_layers - int(rest.partition(".")[0]))
+
+
+def _plain_biases(module: nn.Module) -> set[int]:
+    """Ids of the biases of linears, convolutions and fused attention projections."""
+    found = set()
+    for part in module.modules():
+        if isinstance(part, nn.Linear | _ConvNd):
+            found.add(id(part.bias))
+        elif isinstance(part, nn.MultiheadAttention):
+            found.add(id(part.in_proj_bias))
+    return found
 
 
 def _require_blocks(module: nn.Module, num_layers: int | None) -> None:

@@ -1,10 +1,12 @@
 """Every config builds, and twins differ in FDAM and its learning-rate multipliers alone."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from support.tools import ROOT
 
@@ -22,7 +24,9 @@ def name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", ALL, ids=name)
-def test_builds(path: Path) -> None:
+def test_builds(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # mmdet's Swin reads its drop-path rates off a tensor, which must hold values for that.
+    monkeypatch.setattr(torch, "linspace", partial(torch.linspace, device="cpu"))
     config = Config.fromfile(path)
     init_default_scope(config.default_scope)
     register_toolkit(config.default_scope)
@@ -37,7 +41,9 @@ def test_builds(path: Path) -> None:
 def test_twins(path: Path) -> None:
     ours = Config.fromfile(path).to_dict()
     plain = Config.fromfile(path.with_name(path.name.removeprefix("fdam-"))).to_dict()
-    assert ours["model"]["backbone"].pop("fdam")
+    model = ours["model"]
+    carrier = model["panoptic_head"]["pixel_decoder"] if "panoptic_head" in model else None
+    assert (carrier or model["backbone"]).pop("fdam")
     ours["optim_wrapper"]["paramwise_cfg"].pop("freq_scale_lr_mult", None)
     assert ours == plain
 
@@ -60,3 +66,24 @@ def test_released_setting() -> None:
     assert (poly.power, poly.end, poly.eta_min) == (1.0, 160000, 0.0)
     assert config.model.auxiliary_head.in_index == 2
     assert config.model.auxiliary_head.loss_decode.loss_weight == 0.4
+
+
+def test_mask_dino_parameter_groups() -> None:
+    """As the official recipe: a slow backbone; norms and embeddings, but not the levels', kept."""
+    config = Config.fromfile(CONFIGS / "mask_dino/mask-dino_r50_4scale_8xb2-lsj-12e_coco.py")
+    init_default_scope(config.default_scope)
+    register_toolkit(config.default_scope)
+    with torch.device("meta"):
+        model = MODELS.build(config.model)
+    found = {}
+    for group in build_optim_wrapper(model, config.optim_wrapper).optimizer.param_groups:
+        found.update(dict.fromkeys(group["param_names"], (group["lr"], group["weight_decay"])))
+    head = "panoptic_head"
+    assert found["backbone.layer1.0.conv1.weight"] == pytest.approx((1e-5, 0.05))
+    assert found[f"{head}.pixel_decoder.level_embed"] == (1e-4, 0.05)
+    assert found[f"{head}.cls_embed.bias"] == (1e-4, 0.05)
+    assert found[f"{head}.decoder.layers.0.self_attn.attn.in_proj_bias"] == (1e-4, 0.05)
+    assert found[f"{head}.denoising.label_embed.weight"] == (1e-4, 0.0)
+    assert found[f"{head}.decoder.layers.0.norms.0.bias"] == (1e-4, 0.0)
+    assert found[f"{head}.pixel_decoder.input_convs.0.gn.weight"] == (1e-4, 0.0)
+    assert not any("bn1" in name for name in found)  # frozen

@@ -51,6 +51,14 @@ def test_layer_decay_and_multiplier() -> None:
         assert found[f"backbone.blocks.2.{key}"] == (0.5, 0.0)
 
 
+def test_decay_biases() -> None:
+    found = groups(decay_biases=True)
+    for key in ("attn.qkv.bias", "mlp.fc1.bias"):
+        assert found[f"backbone.blocks.0.{key}"] == (1.0, 0.5)
+    for key in ("norm1.bias", "gamma_1", "attn.att_inv.low_gamma"):
+        assert found[f"backbone.blocks.0.{key}"] == (1.0, 0.0)
+
+
 def test_custom_keys() -> None:
     found = groups(custom_keys={"head": dict(lr_mult=10.0), "blocks": dict(decay_mult=0.0)})
     assert found["decode_head.weight"] == (10.0, 0.5)
