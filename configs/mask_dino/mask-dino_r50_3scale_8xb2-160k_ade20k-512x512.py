@@ -21,6 +21,7 @@ train_pipeline = [
     dict(
         type="LoadAnnotations",
         with_bbox=False,
+        with_label=False,
         with_mask=False,
         with_seg=True,
         reduce_zero_label=True,

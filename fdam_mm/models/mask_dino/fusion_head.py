@@ -93,16 +93,22 @@ class MaskDINOFusionHead(BasePanopticFusionHead):
             size = sample.ori_shape[:2]
         # boxes are relative to the padded image; this is its size in the result's pixels
         padded = [p * s / i for p, s, i in zip(masks.shape[-2:], size, inner, strict=True)]
-        whole = _crop_and_resize(masks, inner, size)
+        instance, panoptic, semantic = (
+            self.test_cfg[f"{kind}_on"] for kind in ("instance", "panoptic", "semantic")
+        )
+        if semantic and not (instance or panoptic):  # the classes' maps are resized, not the masks
+            maps = _crop_and_resize(self._class_maps(logits, masks), inner, size)
+            return dict(sem_results=PixelData(sem_seg=maps.argmax(0, keepdim=True)))
+        masks = _crop_and_resize(masks, inner, size)
         results = {}
-        if self.test_cfg["panoptic_on"]:
-            results["pan_results"] = self.panoptic_postprocess(logits, whole)
-        if self.test_cfg["instance_on"]:
+        if panoptic:
+            results["pan_results"] = self.panoptic_postprocess(logits, masks)
+        if instance:
             results["ins_results"] = self.instance_postprocess(
-                logits, whole, to_pixels(boxes, padded)
+                logits, masks, to_pixels(boxes, padded)
             )
-        if self.test_cfg["semantic_on"]:
-            results["sem_results"] = self.semantic_postprocess(logits, whole)
+        if semantic:
+            results["sem_results"] = self.semantic_postprocess(logits, masks)
         return results
 
     def instance_postprocess(self, logits: Tensor, masks: Tensor, boxes: Tensor) -> InstanceData:
@@ -172,8 +178,11 @@ class MaskDINOFusionHead(BasePanopticFusionHead):
         Returns:
             ``sem_seg`` (1, H, W): the class of each pixel.
         """
-        maps = torch.einsum("qk,qhw->khw", self._rescore(logits), masks.sigmoid())
-        return PixelData(sem_seg=maps.argmax(0, keepdim=True))
+        return PixelData(sem_seg=self._class_maps(logits, masks).argmax(0, keepdim=True))
+
+    def _class_maps(self, logits: Tensor, masks: Tensor) -> Tensor:
+        """(Q, K) and (Q, H, W) -> (K, H, W)."""
+        return torch.einsum("qk,qhw->khw", self._rescore(logits), masks.sigmoid())
 
     def _rescore(self, logits: Tensor) -> Tensor:
         scores = logits.sigmoid()

@@ -43,7 +43,6 @@ class MaskDINOPixelDecoder(BaseModule):
         num_groups: Groups of the group norms.
         fdam: None, or ``dict(att_inv=True, freq_scale=True)``: see
             :func:`fdam_mm.models.fdam_cfg.parse_fdam`.
-        init_cfg: As for every ``BaseModule``.
 
     Raises:
         ValueError: Fewer levels than inputs, or more inputs than maps.
@@ -60,9 +59,8 @@ class MaskDINOPixelDecoder(BaseModule):
         encoder: Mapping[str, Any] | None = None,
         num_groups: int = 32,
         fdam: Mapping[str, Any] | None = None,
-        init_cfg: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
+        super().__init__()
         if not 1 <= num_encoder_inputs <= min(num_levels, len(in_channels)):
             raise ValueError(
                 f"num_encoder_inputs {num_encoder_inputs} must be in 1 .. {len(in_channels)} maps "
@@ -109,7 +107,7 @@ class MaskDINOPixelDecoder(BaseModule):
             caffe2_xavier_init(conv, bias=0)
 
     def init_weights(self) -> None:
-        """Nothing: every part is initialised when built, FDAM's layers near the identity."""
+        """Nothing: every part is initialised when built, and ConvModules would do it otherwise."""
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Encode.

@@ -82,7 +82,7 @@ def _ground_truth(
     labels = torch.zeros(0, dtype=torch.long, device=device)
     boxes = torch.zeros(0, 4, device=device)
     masks = torch.zeros(0, *size, dtype=torch.bool, device=device)
-    if "labels" in sample.gt_instances:
+    if "masks" in sample.gt_instances:
         objects = sample.gt_instances
         labels = objects.labels.to(device)
         boxes = get_box_tensor(objects.bboxes).to(device).float()

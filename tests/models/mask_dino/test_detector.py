@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.structures import InstanceData
 from support.mask_dino import SIZE, batch, small_mask_dino
 from torch import Tensor
 
@@ -68,6 +69,15 @@ def test_stuff(stuff_boxes: bool) -> None:
     assert step(model, [2, 1], stuff=[3])["loss_bbox"] > 0
 
 
+def test_semantic_pictures_without_objects() -> None:
+    model = small_mask_dino(num_things_classes=0, num_stuff_classes=3, stuff_boxes=True)
+    images, samples = batch([0, 0], stuff=[0, 2])
+    for sample in samples:
+        sample.gt_instances = InstanceData()
+    losses = model.train()(images, samples, mode="loss")
+    assert all(losses[f"{term}_dn"] > 0 for term in TERMS)
+
+
 def test_overflowing_predictions_do_not_stop_the_matching() -> None:
     model = small_mask_dino()
     torch.nn.init.constant_(model.panoptic_head.mask_embed.layers[-1].bias, float("inf"))
@@ -113,6 +123,15 @@ def test_results() -> None:
     with torch.no_grad():
         samples = model.predict(images, samples, rescale=False)
     assert samples[0].pred_sem_seg.sem_seg.shape == (1, *SIZE)
+
+
+def test_semantic_results_alone() -> None:
+    model = small_mask_dino(test_cfg=dict(instance_on=False, semantic_on=True))
+    images, samples = batch([1])
+    with torch.no_grad():
+        (sample,) = model(images, samples, mode="predict")
+    assert sample.pred_sem_seg.sem_seg.shape == (1, 128, 192)
+    assert "pred_instances" not in sample
 
 
 def test_boxes_are_relative_to_the_padded_batch() -> None:
