@@ -48,6 +48,8 @@ optim_wrapper = dict(
         custom_keys={
             "backbone": dict(lr_mult=0.1),
             "label_embed": dict(decay_mult=0.0),
+            "query_feat": dict(decay_mult=0.0),
+            "query_box": dict(decay_mult=0.0),
             "relative_position_bias_table": dict(lr_mult=0.1, decay_mult=0.0),
         },
     ),

@@ -91,7 +91,8 @@ def test_unused_keys_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
          "backbone.stages.0.blocks.1.ffn.layers.0.0.bias"),
         ("backbone.norm2.weight", "backbone.norm2.weight"),
         ("backbone.fc.weight", "backbone.fc.weight"),
-        ("sem_seg_head.predictor.query_feat.weight", "panoptic_head.query_feat.weight"),
+        (f"{PREDICTOR}.query_feat.weight", "panoptic_head.query_feat.weight"),
+        (f"{PREDICTOR}.query_embed.weight", "panoptic_head.query_box.weight"),
     ],
 )  # fmt: skip
 def test_keys(theirs: str, ours: str) -> None:

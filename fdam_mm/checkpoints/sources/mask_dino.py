@@ -37,6 +37,7 @@ _PREDICTOR = [  # without "sem_seg_head.predictor."
     (r"^enc_output", "selection.project"),
     (r"^class_embed", "cls_embed"),
     (r"^label_enc", "denoising.label_embed"),
+    (r"^query_embed", "query_box"),
     (r"^decoder_norm", "decoder.norm"),  # one norm under two names
     (r"^_bbox_embed|^(decoder\.)?bbox_embed\.\d+", "bbox_embed"),  # one head under many
     *_LAYER,

@@ -28,6 +28,7 @@ SETTINGS = dict(
     iou_thr=0.8,
     rescore=True,
     temperature=0.06,
+    softmax=False,
 )
 """``test_cfg`` and its defaults, see :class:`MaskDINOFusionHead`."""
 
@@ -46,10 +47,12 @@ class MaskDINOFusionHead(BasePanopticFusionHead):
             ``max_per_image`` instances; ``focus_on_box``: an instance's score is its class score
             alone, without the mean probability inside its mask; ``object_mask_thr``: smallest
             class score of a panoptic segment; ``iou_thr``: smallest share of its mask that a
-            segment keeps; ``rescore`` and its ``temperature``.
+            segment keeps; ``rescore`` and its ``temperature``; ``softmax``: the last logit is no
+            object, for semantic results alone.
 
     Raises:
-        ValueError: ``test_cfg`` has an unknown setting.
+        ValueError: ``test_cfg`` has an unknown setting, or asks for instances or panoptic segments
+            from a softmax.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class MaskDINOFusionHead(BasePanopticFusionHead):
         if unknown:
             raise ValueError(f"test_cfg has no setting {unknown}; it has {sorted(SETTINGS)}")
         test_cfg = {**SETTINGS, **(test_cfg or {})}
+        if test_cfg["softmax"] and (test_cfg["instance_on"] or test_cfg["panoptic_on"]):
+            raise ValueError("test_cfg.softmax gives semantic results alone: turn the others off")
         super().__init__(num_things_classes, num_stuff_classes, test_cfg)
 
     def loss(self) -> dict[str, Tensor]:
@@ -185,6 +190,9 @@ class MaskDINOFusionHead(BasePanopticFusionHead):
         return torch.einsum("qk,qhw->khw", self._rescore(logits), masks.sigmoid())
 
     def _rescore(self, logits: Tensor) -> Tensor:
+        """Scores (Q, K) for dense results."""
+        if self.test_cfg["softmax"]:
+            return logits.softmax(-1)[:, :-1]
         scores = logits.sigmoid()
         if self.test_cfg["rescore"]:
             scores = (scores / self.test_cfg["temperature"]).softmax(-1)

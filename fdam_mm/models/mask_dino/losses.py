@@ -44,7 +44,8 @@ class MaskDINOLoss(nn.Module):
     Masks are compared at sampled points, three quarters of them where the prediction is least
     certain. All of it is computed in float32 also under autocast. With 9 decoder layers there are
     105 terms, under the official names and always all of them: those of denoising are zero where
-    a batch has no denoising queries.
+    a batch has no denoising queries. Learned queries leave 95: there are no selected tokens, and
+    the initial prediction of the denoising queries does not count.
 
     Args:
         num_classes: Classes K.
@@ -101,8 +102,10 @@ class MaskDINOLoss(nn.Module):
                 terms = self._terms(prediction, truths, self.match(prediction, truths), total)
                 losses.update({f"{term}{name}": value for term, value in terms.items()})
             names = names[: len(outputs.layers)]
-            losses.update(self._denoising(outputs, names, truths, total))
-        return losses
+            denoising = self._denoising(outputs, names, truths, total)
+        if outputs.selected is None:
+            denoising = {k: v for k, v in denoising.items() if not k.endswith("_dn_0")}
+        return losses | denoising
 
     def _denoising(
         self, outputs: Outputs, names: list[str], truths: Sequence[GroundTruth], total: Tensor
@@ -156,9 +159,7 @@ class MaskDINOLoss(nn.Module):
         labels, boxes, masks = (torch.cat(parts) for parts in zip(*chosen, strict=True))
         classes = labels.new_full(prediction.logits.shape[:2], self.num_classes)  # (B, Q)
         classes[image, query] = labels
-        loss_ce = self.loss_cls(
-            prediction.logits.flatten(0, 1), classes.flatten(), avg_factor=total
-        )
+        loss_ce = self._class_term(prediction.logits.flatten(0, 1), classes.flatten(), total)
         loss_mask, loss_dice = self._mask_terms(prediction.masks[image, query], masks, total)
         boxed = labels < self.num_box_classes
         predicted, boxes = prediction.boxes[image, query][boxed], boxes[boxed]
@@ -170,6 +171,14 @@ class MaskDINOLoss(nn.Module):
         )
         terms = (loss_ce, loss_mask, loss_dice, loss_bbox, loss_giou)
         return dict(zip(TERMS, terms, strict=True))
+
+    def _class_term(self, logits: Tensor, classes: Tensor, total: Tensor) -> Tensor:
+        """Class logits against classes, K for no object; a focal loss is divided by the number of
+        objects, a softmax's by the sum of the class weights."""
+        weights = getattr(self.loss_cls, "class_weight", None)
+        if weights is not None:
+            total = logits.new_tensor(weights)[classes].sum()
+        return self.loss_cls(logits, classes, avg_factor=total)
 
     def _mask_terms(self, logits: Tensor, masks: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
         """Mask logits (M, h, w) against masks (M, H, W) at sampled points."""

@@ -7,6 +7,7 @@ from support.mask_dino import SIZE, batch, small_mask_dino
 from torch import Tensor
 
 from fdam_mm.models.mask_dino.losses import TERMS
+from fdam_mm.models.mask_dino.structures import Prediction, ground_truths
 
 FDAM = dict(att_inv=True, freq_scale=True)
 
@@ -67,6 +68,47 @@ def test_stuff(stuff_boxes: bool) -> None:
     assert losses["loss_mask"] > 0
     assert (losses["loss_bbox"] > 0) == stuff_boxes
     assert step(model, [2, 1], stuff=[3])["loss_bbox"] > 0
+
+
+SOFTMAX = dict(
+    two_stage=False,
+    init_box=None,
+    softmax=True,
+    loss=dict(
+        num_points=100, loss_cls=dict(type="CrossEntropyLoss", class_weight=[1.0] * 3 + [0.1])
+    ),
+)
+
+
+@pytest.mark.parametrize("counts", [[3, 1], [0, 0]], ids=str)
+def test_learned_queries_and_softmax(counts: list[int]) -> None:
+    """The loss of the classes is F.cross_entropy's weighted mean, as in the official model."""
+    model = small_mask_dino(**SOFTMAX)
+    losses = step(model, counts)
+    assert len(losses) == 25
+    logits = torch.randn(2, 20, 4)
+    prediction = Prediction(logits, torch.rand(2, 20, 4), torch.randn(2, 20, 4, 6))
+    truths = ground_truths(batch(counts)[1], 3, 3, torch.device("cpu"))
+    classes = torch.full((2, 20), 3)
+    pairs = model.panoptic_head.criterion.match(prediction, truths)
+    for image, (query, index) in enumerate(pairs):
+        classes[image, query] = truths[image].labels[index]
+    expected = torch.nn.functional.cross_entropy(
+        logits.transpose(1, 2), classes, torch.tensor([1, 1, 1, 0.1])
+    )
+    terms = model.panoptic_head.criterion._terms(prediction, truths, pairs, torch.tensor(1.0))
+    torch.testing.assert_close(terms["loss_ce"], expected)
+
+
+def test_softmax_results() -> None:
+    test_cfg = dict(instance_on=False, semantic_on=True, softmax=True)
+    model = small_mask_dino(test_cfg=test_cfg, **SOFTMAX)
+    images, samples = batch([1])
+    with torch.no_grad():
+        (sample,) = model(images, samples, mode="predict")
+    assert sample.pred_sem_seg.sem_seg.amax() < 3
+    with pytest.raises(ValueError, match="semantic results alone"):
+        small_mask_dino(test_cfg=dict(softmax=True))
 
 
 def test_semantic_pictures_without_objects() -> None:
@@ -157,5 +199,7 @@ def test_too_small_pictures() -> None:
 def test_settings() -> None:
     with pytest.raises(ValueError, match="init_box 'box' is none of"):
         small_mask_dino(init_box="box")
+    with pytest.raises(ValueError, match="init_box 'bitmask' needs two_stage=True"):
+        small_mask_dino(init_box="bitmask", two_stage=False)
     with pytest.raises(ValueError, match="num_encoder_inputs 3 must be in 1 .. 4"):
         small_mask_dino(dict(num_levels=2))

@@ -75,13 +75,12 @@ class MaskDINODecoder(BaseModule):
             self_attn_mask: (Q, Q), True where a query must not look.
 
         Returns:
-            Per layer the normed output (B, Q, C), and the boxes (B, Q, 4) that it started from:
-            detached from the layer itself, as the refined boxes carry the gradient (look forward
-            twice, arXiv 2203.03605).
+            Per layer the normed output (B, Q, C), and the boxes (B, Q, 4) that it started from.
+            These carry the gradient of the layer that refined them (look forward twice, arXiv
+            2203.03605); the layers themselves see them detached.
         """
-        outputs, references = [], [boxes]
+        outputs, starts = [], [boxes]
         for layer in self.layers:
-            boxes = references[-1].detach()
             encoding = coordinate_to_encoding(boxes, num_feats=query.shape[-1] // 2)
             query = layer(
                 query,
@@ -92,6 +91,7 @@ class MaskDINODecoder(BaseModule):
                 spatial_shapes=levels.shapes,
                 level_start_index=levels.starts,
             )
-            references.append((box_head(query) + inverse_sigmoid(boxes, eps=1e-5)).sigmoid())
+            starts.append((box_head(query) + inverse_sigmoid(boxes, eps=1e-5)).sigmoid())
+            boxes = starts[-1].detach()
             outputs.append(self.norm(query))
-        return outputs, references[:-1]
+        return outputs, starts[:-1]
