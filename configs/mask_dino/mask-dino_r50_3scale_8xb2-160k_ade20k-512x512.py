@@ -12,16 +12,11 @@ model = dict(
         init_box=None,
         softmax=True,
         stuff_boxes=True,
-        loss=dict(
-            loss_cls=dict(
-                type="CrossEntropyLoss", loss_weight=4.0, class_weight=[1.0] * 150 + [0.1]
-            )
-        ),
         pixel_decoder=dict(
             num_levels=3, fine_first=False, encoder=dict(feedforward_channels=1024)
         ),
     ),
-    test_cfg=dict(instance_on=False, semantic_on=True, softmax=True),
+    test_cfg=dict(instance_on=False, semantic_on=True),
 )
 train_pipeline = [
     dict(type="LoadImageFromFile", to_float32=True),

@@ -42,8 +42,9 @@ class MaskDINO(SingleStageDetector):
         if neck is not None:
             self.neck = MMDET_MODELS.build(neck)
         self.panoptic_head = MMDET_MODELS.build(panoptic_head)
+        head = self.panoptic_head
         self.panoptic_fusion_head = MaskDINOFusionHead(
-            self.panoptic_head.num_things_classes, self.panoptic_head.num_stuff_classes, test_cfg
+            head.num_things_classes, head.num_stuff_classes, test_cfg, head.softmax
         )
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:

@@ -28,7 +28,6 @@ SETTINGS = dict(
     iou_thr=0.8,
     rescore=True,
     temperature=0.06,
-    softmax=False,
 )
 """``test_cfg`` and its defaults, see :class:`MaskDINOFusionHead`."""
 
@@ -47,8 +46,9 @@ class MaskDINOFusionHead(BasePanopticFusionHead):
             ``max_per_image`` instances; ``focus_on_box``: an instance's score is its class score
             alone, without the mean probability inside its mask; ``object_mask_thr``: smallest
             class score of a panoptic segment; ``iou_thr``: smallest share of its mask that a
-            segment keeps; ``rescore`` and its ``temperature``; ``softmax``: the last logit is no
-            object, for semantic results alone.
+            segment keeps; ``rescore`` and its ``temperature``.
+        softmax: Logits are of K classes and of no object, see :class:`MaskDINOHead`; for semantic
+            results alone.
 
     Raises:
         ValueError: ``test_cfg`` has an unknown setting, or asks for instances or panoptic segments
@@ -60,14 +60,19 @@ class MaskDINOFusionHead(BasePanopticFusionHead):
         num_things_classes: int = 80,
         num_stuff_classes: int = 0,
         test_cfg: Mapping[str, Any] | None = None,
+        softmax: bool = False,
     ) -> None:
         unknown = sorted(set(test_cfg or {}) - set(SETTINGS))
         if unknown:
             raise ValueError(f"test_cfg has no setting {unknown}; it has {sorted(SETTINGS)}")
         test_cfg = {**SETTINGS, **(test_cfg or {})}
-        if test_cfg["softmax"] and (test_cfg["instance_on"] or test_cfg["panoptic_on"]):
-            raise ValueError("test_cfg.softmax gives semantic results alone: turn the others off")
+        if softmax and (test_cfg["instance_on"] or test_cfg["panoptic_on"]):
+            raise ValueError(
+                "a softmax over classes gives semantic results alone: set instance_on=False and "
+                "panoptic_on=False in test_cfg"
+            )
         super().__init__(num_things_classes, num_stuff_classes, test_cfg)
+        self.softmax = softmax
 
     def loss(self) -> dict[str, Tensor]:
         """There is none."""
@@ -191,7 +196,7 @@ class MaskDINOFusionHead(BasePanopticFusionHead):
 
     def _rescore(self, logits: Tensor) -> Tensor:
         """Scores (Q, K) for dense results."""
-        if self.test_cfg["softmax"]:
+        if self.softmax:
             return logits.softmax(-1)[:, :-1]
         scores = logits.sigmoid()
         if self.test_cfg["rescore"]:

@@ -45,7 +45,7 @@ class MaskDINOHead(BaseModule):
         init_box: Where the decoder's first boxes come from: ``bitmask`` or ``mask2box``, see
             :func:`boxes_of_masks`, from the masks of the selected tokens; None, their boxes.
         softmax: Classes exclude each other and there is a logit for no object; the default is a
-            sigmoid for each class. It needs another ``loss_cls`` and ``test_cfg.softmax``.
+            sigmoid for each class.
         denoising: Arguments of :class:`DenoisingQueries` but for the sizes.
         stuff_boxes: Whether stuff regions have box losses.
         loss: Arguments of :class:`MaskDINOLoss` but for the classes.
@@ -77,7 +77,7 @@ class MaskDINOHead(BaseModule):
             raise ValueError(f"init_box {init_box!r} needs two_stage=True; set it to None")
         self.num_things_classes, self.num_stuff_classes = num_things_classes, num_stuff_classes
         self.num_classes = num_things_classes + num_stuff_classes
-        self.num_queries, self.init_box = num_queries, init_box
+        self.num_queries, self.init_box, self.softmax = num_queries, init_box, softmax
         self.pixel_decoder = MODELS.build(pixel_decoder)
         channels = self.pixel_decoder.feat_channels
         self.selection = TokenSelection(channels) if two_stage else None
@@ -93,7 +93,7 @@ class MaskDINOHead(BaseModule):
         nn.init.zeros_(self.bbox_embed.layers[-1].bias)
         self.denoising = DenoisingQueries(self.num_classes, channels, **(denoising or {}))
         box_classes = self.num_classes if stuff_boxes else num_things_classes
-        self.criterion = MaskDINOLoss(self.num_classes, box_classes, **(loss or {}))
+        self.criterion = MaskDINOLoss(self.num_classes, box_classes, softmax, **(loss or {}))
 
     def forward(
         self, feats: Sequence[Tensor], truths: Sequence[GroundTruth] | None = None

@@ -50,17 +50,23 @@ class MaskDINOLoss(nn.Module):
     Args:
         num_classes: Classes K.
         num_box_classes: Labels from here on (stuff) have no box loss; None: all have one.
+        softmax: Classes exclude each other, and a last logit, of weight 0.1, is no object;
+            otherwise each class has a focal loss of its own.
         assigner: mmdet's config of the matching; its costs use the weights of the losses.
         loss_cls, loss_mask, loss_dice, loss_bbox, loss_iou: mmdet's configs of the terms.
         num_points: Points P per mask.
         oversample_ratio: Candidates per point when the uncertain ones are picked.
         importance_sample_ratio: Share of uncertain points.
+
+    Raises:
+        ValueError: ``loss_cls`` is no softmax where ``softmax`` says so, or the other way round.
     """
 
     def __init__(
         self,
         num_classes: int,
         num_box_classes: int | None = None,
+        softmax: bool = False,
         assigner: Mapping[str, Any] | None = None,
         loss_cls: Mapping[str, Any] | None = None,
         loss_mask: Mapping[str, Any] | None = None,
@@ -77,10 +83,15 @@ class MaskDINOLoss(nn.Module):
         self.num_points, self.oversample_ratio = num_points, oversample_ratio
         self.importance_sample_ratio = importance_sample_ratio
         self.assigner = TASK_UTILS.build(assigner or ASSIGNER)
-        focal = dict(type="FocalLoss", use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=4.0)
+        classes = dict(type="FocalLoss", use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=4.0)
+        if softmax:
+            weights = [1.0] * num_classes + [0.1]
+            classes = dict(type="CrossEntropyLoss", class_weight=weights, loss_weight=4.0)
         cross_entropy = dict(type="CrossEntropyLoss", use_sigmoid=True, loss_weight=5.0)
         dice = dict(type="DiceLoss", naive_dice=True, eps=1.0, loss_weight=5.0)
-        self.loss_cls = MODELS.build(loss_cls or focal)
+        self.loss_cls = MODELS.build(loss_cls or classes)
+        if self.loss_cls.use_sigmoid == softmax:
+            raise ValueError(f"softmax={softmax} does not go with {self.loss_cls}")
         self.loss_mask = MODELS.build(loss_mask or cross_entropy)
         self.loss_dice = MODELS.build(loss_dice or dice)
         self.loss_bbox = MODELS.build(loss_bbox or dict(type="L1Loss", loss_weight=5.0))
@@ -175,8 +186,8 @@ class MaskDINOLoss(nn.Module):
     def _class_term(self, logits: Tensor, classes: Tensor, total: Tensor) -> Tensor:
         """Class logits against classes, K for no object; a focal loss is divided by the number of
         objects, a softmax's by the sum of the class weights."""
-        weights = getattr(self.loss_cls, "class_weight", None)
-        if weights is not None:
+        if not self.loss_cls.use_sigmoid:
+            weights = self.loss_cls.class_weight or [1.0] * (self.num_classes + 1)
             total = logits.new_tensor(weights)[classes].sum()
         return self.loss_cls(logits, classes, avg_factor=total)
 

@@ -70,22 +70,14 @@ def test_stuff(stuff_boxes: bool) -> None:
     assert step(model, [2, 1], stuff=[3])["loss_bbox"] > 0
 
 
-SOFTMAX = dict(
-    two_stage=False,
-    init_box=None,
-    softmax=True,
-    loss=dict(
-        num_points=100, loss_cls=dict(type="CrossEntropyLoss", class_weight=[1.0] * 3 + [0.1])
-    ),
-)
+SOFTMAX = dict(two_stage=False, init_box=None, softmax=True)
 
 
 @pytest.mark.parametrize("counts", [[3, 1], [0, 0]], ids=str)
 def test_learned_queries_and_softmax(counts: list[int]) -> None:
     """The loss of the classes is F.cross_entropy's weighted mean, as in the official model."""
-    model = small_mask_dino(**SOFTMAX)
-    losses = step(model, counts)
-    assert len(losses) == 25
+    model = small_mask_dino(**SOFTMAX, test_cfg=dict(instance_on=False, semantic_on=True))
+    assert len(step(model, counts)) == 25
     logits = torch.randn(2, 20, 4)
     prediction = Prediction(logits, torch.rand(2, 20, 4), torch.randn(2, 20, 4, 6))
     truths = ground_truths(batch(counts)[1], 3, 3, torch.device("cpu"))
@@ -97,18 +89,20 @@ def test_learned_queries_and_softmax(counts: list[int]) -> None:
         logits.transpose(1, 2), classes, torch.tensor([1, 1, 1, 0.1])
     )
     terms = model.panoptic_head.criterion._terms(prediction, truths, pairs, torch.tensor(1.0))
-    torch.testing.assert_close(terms["loss_ce"], expected)
+    torch.testing.assert_close(terms["loss_ce"], 4 * expected)
 
 
 def test_softmax_results() -> None:
-    test_cfg = dict(instance_on=False, semantic_on=True, softmax=True)
+    test_cfg = dict(instance_on=False, semantic_on=True)
     model = small_mask_dino(test_cfg=test_cfg, **SOFTMAX)
     images, samples = batch([1])
     with torch.no_grad():
         (sample,) = model(images, samples, mode="predict")
     assert sample.pred_sem_seg.sem_seg.amax() < 3
-    with pytest.raises(ValueError, match="semantic results alone"):
-        small_mask_dino(test_cfg=dict(softmax=True))
+    with pytest.raises(ValueError, match="semantic results alone: set instance_on=False"):
+        small_mask_dino(**SOFTMAX, test_cfg=dict(instance_on=True))
+    with pytest.raises(ValueError, match="softmax=True does not go with FocalLoss"):
+        small_mask_dino(**SOFTMAX, test_cfg=test_cfg, loss=dict(loss_cls=dict(type="FocalLoss")))
 
 
 def test_semantic_pictures_without_objects() -> None:
