@@ -1,6 +1,6 @@
 """Models, registered in mmengine's root registry so that every OpenMMLab toolkit finds them."""
 
-from .backbones import FDAMMixVisionTransformer, FDAMVisionTransformer
+from .backbones import FDAMMixVisionTransformer, FDAMTimmBackbone, FDAMVisionTransformer
 from .necks import ViTPyramid
 
-__all__ = ["FDAMMixVisionTransformer", "FDAMVisionTransformer", "ViTPyramid"]
+__all__ = ["FDAMMixVisionTransformer", "FDAMTimmBackbone", "FDAMVisionTransformer", "ViTPyramid"]

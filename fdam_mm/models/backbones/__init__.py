@@ -1,6 +1,7 @@
 """Backbones, each plain (``fdam=None``) and with FDAM."""
 
 from .mit import FDAMMixVisionTransformer
+from .timm import FDAMTimmBackbone
 from .vit import FDAMVisionTransformer
 
-__all__ = ["FDAMMixVisionTransformer", "FDAMVisionTransformer"]
+__all__ = ["FDAMMixVisionTransformer", "FDAMTimmBackbone", "FDAMVisionTransformer"]
