@@ -200,6 +200,8 @@ def test_configs_build_and_segment(name: str) -> None:
     total = sum(value for key, value in losses.items() if "loss" in key)
     total.backward()
     assert torch.isfinite(total)
+    unused = [k for k, p in segmentor.backbone.named_parameters() if p.grad is None]
+    assert unused == []  # distributed training would stop
 
 
 @pytest.mark.parametrize("name", CONFIGS)

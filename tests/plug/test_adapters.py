@@ -302,6 +302,17 @@ def test_freq_scale_sees_the_whole_map(case: Case) -> None:
     assert len(grids) == case.freq_scale
 
 
+@pytest.mark.parametrize("name", ["vit", "beit", "dinov3", "swin", "twins svt", "halonet"])
+def test_mixed_precision(name: str) -> None:
+    model = CASES[name].build()
+    apply_fdam(model)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = model(_image(CASES[name].size))
+    out.float().sum().backward()
+    assert out.dtype == torch.bfloat16
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
 def test_hiera_tokens_are_put_on_the_map() -> None:
     model = CASES["hiera"].build()
     apply_fdam(model)

@@ -88,6 +88,8 @@ class ViTBlock(BlockAdapter):
     def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
         super().__init__(block, parents)
         model = nearest(parents, "patch_embed")
+        if not (hasattr(model, "num_prefix_tokens") and hasattr(model.patch_embed, "proj")):
+            raise Unsupported(f"{type(model).__name__} is no plain ViT: its grid is unknown")
         if getattr(getattr(model, "patch_drop", None), "prob", 0.0):
             raise Unsupported("patch dropout leaves no grid; build the model without it")
         self.num_prefix_tokens = model.num_prefix_tokens
