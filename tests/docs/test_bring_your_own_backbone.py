@@ -7,20 +7,19 @@ import pytest
 import timm
 import torch
 from mmengine.registry import MODELS, init_default_scope
+from support.tools import ROOT
 
 from fdam_mm import apply_fdam
 from fdam_mm.engine.launch import read_config, register_toolkit
 
-PROJECT = Path(__file__).resolve().parents[2]
-
 
 def _blocks(page: str) -> list[str]:
-    text = (PROJECT / "docs" / page).read_text()
+    text = (ROOT / "docs" / page).read_text()
     return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
 def test_the_config_trains(tmp_path: Path) -> None:
-    (tmp_path / "_base_").symlink_to(PROJECT / "configs/_base_")
+    (tmp_path / "_base_").symlink_to(ROOT / "configs/_base_")
     (tmp_path / "my_model.py").write_text(_blocks("bring_your_own_backbone.md")[0])
     model = read_config(str(tmp_path / "my_model.py"), {}).model
     init_default_scope("mmseg")

@@ -204,14 +204,6 @@ def test_configs_build_and_segment(name: str) -> None:
     assert unused == []  # distributed training would stop
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_config_twins_differ_in_fdam_alone(name: str) -> None:
-    plain, fdam = (read_config(f"configs/timm/{p}{name}.py", {}) for p in ("", "fdam-"))
-    assert fdam.model.backbone.pop("fdam") == FDAM
-    assert fdam.optim_wrapper.paramwise_cfg.pop("freq_scale_lr_mult") == 10
-    assert plain.to_dict() == fdam.to_dict()
-
-
 def _masks(size: int) -> list:
     from mmengine.structures import PixelData
     from mmseg.structures import SegDataSample

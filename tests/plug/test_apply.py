@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from support.tools import ROOT
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -327,5 +328,6 @@ def test_torch_alone_is_enough() -> None:
         "import fdam_mm; fdam_mm.apply_fdam\n"
         "print([m for m in ('timm', 'mmcv', 'mmseg') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,19 +1,15 @@
 """Counting FLOPs: against numbers written out by hand, and the tool's table."""
 
 import math
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+from support.tools import ROOT, fail, succeed
 from torch import nn
 from torch.nn import functional as F
 
 from fdam_mm.analysis.flops import count
 from fdam_mm.layers import AttInvAttention, FreqScale
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("fused", [True, False])
@@ -74,27 +70,24 @@ def test_freq_scale_counts_whichever_way_it_computes(size: int) -> None:
     assert count(layer, lambda: layer(image))["total"].flops > 2 * 32 * size * size
 
 
-def _run(*arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "tools/get_flops.py", *arguments]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
-
-
 def test_tool_prints_both_twins() -> None:
-    done = _run("configs/demo/vit_demo.py", "--shape", "64", "96")
-    assert done.returncode == 0, done.stderr
-    assert "64 x 96" in done.stdout
-    rows = {r.split()[0]: r.split() for r in done.stdout.splitlines() if r and r[0].isalpha()}
+    text = succeed("get_flops.py", "configs/demo/vit_demo.py", "--shape", 64, 96, cwd=ROOT)
+    assert "64 x 96" in text
+    rows = {r.split()[0]: r.split() for r in text.splitlines() if r and r[0].isalpha()}
     _, plain, fdam, change, _, plain_flops, fdam_flops, *_ = rows["backbone"]
     assert float(plain) < float(fdam)
     assert float(plain_flops) < float(fdam_flops)
     assert change.startswith("+")
     assert float(rows["decode_head"][5]) > 0
-    other = _run("configs/demo/fdam-vit_demo.py", "--shape", "64", "96")
-    assert other.stdout.partition(" x 96")[2] == done.stdout.partition(" x 96")[2]
+    other = succeed("get_flops.py", "configs/demo/fdam-vit_demo.py", "--shape", 64, 96, cwd=ROOT)
+    assert table_of(other) == table_of(text)
+
+
+def table_of(text: str) -> str:
+    return text.partition("64 x 96\n")[2].partition("FLOPs count")[0]
 
 
 def test_tool_says_what_is_wrong() -> None:
-    done = _run("configs/demo/vit_demo.py", "--cfg-options", "model.data_preprocessor.size=None")
-    assert done.returncode != 0
-    assert "--shape H W" in done.stderr
-    assert "Traceback" not in done.stderr
+    no_size = ("--cfg-options", "model.data_preprocessor.size=None")
+    message = fail("get_flops.py", "configs/demo/vit_demo.py", *no_size, cwd=ROOT)
+    assert "--shape H W" in message
