@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .sources import SOURCES
 
-WRAPPERS = ("state_dict", "model_state_dict", "model")
+WRAPPERS = ("state_dict", "model_state_dict", "model", "state_dict_ema")
 
 
 def convert(checkpoint: Mapping[str, Any], source: str | None = None) -> dict[str, Tensor]:
