@@ -30,7 +30,10 @@ def test_builds(path: Path) -> None:
         model = MODELS.build(config.model)
     layers = [m for m in model.modules() if isinstance(m, FreqScale)]
     gates = [m for m in model.modules() if isinstance(m, AttInv) and m.high]
-    assert bool(layers and gates) == path.name.startswith("fdam-")
+    fdam = config.model.backbone.get("fdam", {})
+    assert bool(fdam) == path.name.startswith("fdam-")
+    assert bool(layers) == bool(fdam.get("freq_scale"))
+    assert bool(gates) == bool(fdam.get("att_inv"))
 
 
 @pytest.mark.parametrize("path", TWINS, ids=name)
@@ -38,7 +41,7 @@ def test_twins(path: Path) -> None:
     ours = Config.fromfile(path).to_dict()
     plain = Config.fromfile(path.with_name(path.name.removeprefix("fdam-"))).to_dict()
     assert ours["model"]["backbone"].pop("fdam")
-    ours["optim_wrapper"]["paramwise_cfg"].pop("freq_scale_lr_mult", None)
+    ours["optim_wrapper"].get("paramwise_cfg", {}).pop("freq_scale_lr_mult", None)
     assert ours == plain
 
 
