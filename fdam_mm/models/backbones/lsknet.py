@@ -262,7 +262,7 @@ class LSKNet(PretrainedBackbone):
         for stage in self.stages:
             x = stage(x, self.with_cp)
             outs.append(x)
-        return tuple(outs[i] for i in self.out_indices)
+        return tuple(outs[i].contiguous() for i in self.out_indices)  # mmcv's operations need it
 
     def train(self, mode: bool = True) -> "LSKNet":
         super().train(mode)
