@@ -3,7 +3,6 @@
 import pickle
 import re
 import zipfile
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +93,9 @@ def _damaged(file: Path, error: Exception) -> str:
 
 
 def _training_state_globals() -> list[Any]:
-    """The plain containers that training checkpoints of mmengine and timm hold beside tensors."""
+    """The plain containers that mmengine's own training checkpoints hold beside tensors."""
     numbers = [np.dtype(kind) for kind in ("float64", "float32", "int64", "int32", "bool")]
     return [
-        Namespace,  # timm's arguments
         HistoryBuffer,
         (_history_statistic, "builtins.getattr"),
         np.ndarray,

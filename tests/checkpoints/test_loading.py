@@ -1,7 +1,6 @@
 """Reading checkpoint files: what is refused, and with which words."""
 
 import os
-from argparse import Namespace
 from collections import OrderedDict
 from pathlib import Path
 
@@ -49,16 +48,6 @@ def test_training_state_of_mmengine(tmp_path: Path) -> None:
     history = HistoryBuffer([1.0, 2.0], [1, 1])
     torch.save(dict(message_hub=dict(log_scalars=dict(loss=history))), tmp_path / "iter.pth")
     assert load(tmp_path / "iter.pth")["message_hub"]["log_scalars"]["loss"].mean() == 1.5
-
-
-def test_training_arguments_of_timm(tmp_path: Path) -> None:
-    file, marker = tmp_path / "timm.pth.tar", tmp_path / "ran"
-    torch.save(dict(state_dict={}, args=Namespace(lr=1e-3, model="lsk_s")), file)
-    assert load(file)["args"].lr == 1e-3
-    torch.save(dict(state_dict={}, args=Namespace(lr=Payload(marker))), file)
-    with pytest.raises(UnsafeCheckpointError, match="allow-pickle"):
-        load(file)
-    assert not marker.exists()
 
 
 def test_unpickling_is_refused(tmp_path: Path) -> None:
