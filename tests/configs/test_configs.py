@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from support.tools import ROOT
 
+from fdam_mm.data.scenes import CLASSES, PALETTE
 from fdam_mm.engine.launch import register_toolkit
 from fdam_mm.layers import AttInv, FreqScale
 
@@ -63,3 +64,9 @@ def test_released_setting() -> None:
     assert (poly.power, poly.end, poly.eta_min) == (1.0, 160000, 0.0)
     assert config.model.auxiliary_head.in_index == 2
     assert config.model.auxiliary_head.loss_decode.loss_weight == 0.4
+
+
+def test_demo_names_the_drawn_classes() -> None:
+    config = Config.fromfile(CONFIGS / "demo/vit_demo.py")
+    assert config.classes == CLASSES and config.palette == PALETTE
+    assert config.train_dataloader.dataset.metainfo == dict(classes=CLASSES, palette=PALETTE)
