@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .sources import SOURCES
 
-WRAPPERS = ("state_dict", "model_state_dict", "model")
+WRAPPERS = ("state_dict", "model_state_dict", "model", "state_dict_ema")
 
 
 def convert(checkpoint: Mapping[str, Any], source: str | None = None) -> dict[str, Tensor]:
@@ -41,6 +41,8 @@ def convert(checkpoint: Mapping[str, Any], source: str | None = None) -> dict[st
 
 def detect(state: Mapping[str, Tensor]) -> str | None:
     """Name of the foreign layout that ``state`` has, None where it is our own or unknown."""
+    if any("timm_model." in key for key in state):  # ours, though it has timm's names inside
+        return None
     return next((name for name, source in SOURCES.items() if source.matches(state)), None)
 
 

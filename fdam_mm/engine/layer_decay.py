@@ -1,6 +1,7 @@
 """Parameter groups for FDAM: layer-wise decay, FreqScale's learning rate, no decay on 1-D."""
 
 import logging
+from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
@@ -36,6 +37,13 @@ class FDAMOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         ValueError: An unknown setting, or a ``layer_decay`` whose ``num_layers`` is not the number
             of the backbone's ``blocks``.
     """
+
+    def __init__(
+        self, optim_wrapper_cfg: dict[str, Any], paramwise_cfg: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(optim_wrapper_cfg, paramwise_cfg)
+        # mmengine does not ask for groups where paramwise_cfg is empty
+        self.paramwise_cfg = dict(layer_decay=1.0) | dict(self.paramwise_cfg)
 
     def add_params(self, params: list[dict], module: nn.Module, **_: object) -> None:
         cfg = self.paramwise_cfg

@@ -75,8 +75,10 @@ class FDAMRunner(Runner):
         # Runner.resume would execute this text as a config file, only to compare GPU counts.
         if isinstance(checkpoint.get("meta"), dict):
             checkpoint["meta"].pop("config", None)
+        # Before the hooks: EMAHook fills its averaged model from here and ignores foreign keys.
+        checkpoint["state_dict"] = convert(checkpoint)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        load_state(model, convert(checkpoint), str(filename), fit=self._fit)
+        load_state(model, checkpoint["state_dict"], str(filename), fit=self._fit)
         self._has_loaded = True
         return checkpoint

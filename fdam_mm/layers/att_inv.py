@@ -149,12 +149,15 @@ class AttInv(nn.Module):
 
         Args:
             x: (..., C), the normed input of the attention.
-            v: (..., C), the values that ``y`` averages, heads side by side in C.
-            y: (..., C), the attention's result before its output projection.
+            v: The values that ``y`` averages: (..., C), heads side by side in C, or (B, h, N, d)
+                beside an ``x`` of (B, N, C), as attention functions take and return them.
+            y: The attention's result before its output projection, in the layout of ``v``.
 
         Returns:
             (..., C), ready for the output projection, in the dtype of ``y``.
         """
+        if y.ndim > x.ndim:
+            v, y = (t.transpose(-3, -2).flatten(-2) for t in (v, y))  # (B, h, N, d) -> (B, N, C)
         if not (self.low or self.high):
             return y
         low, high = self.gates(x)

@@ -51,10 +51,4 @@ class AttInvAttention(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, h, N, d)
         dropout = self.attn_drop if self.training else 0.0
         y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
-        y = self.att_inv(x, _merge_heads(v), _merge_heads(y))
-        return self.proj_drop(self.proj(y))
-
-
-def _merge_heads(x: Tensor) -> Tensor:
-    """(B, h, N, d) -> (B, N, C)."""
-    return x.transpose(1, 2).flatten(2)
+        return self.proj_drop(self.proj(self.att_inv(x, v, y)))  # (B, N, C)

@@ -2,10 +2,16 @@
 
 from importlib.util import find_spec
 
-from .backbones import FDAMMixVisionTransformer, FDAMVisionTransformer
+from .backbones import FDAMMixVisionTransformer, FDAMTimmBackbone, FDAMVisionTransformer, LSKNet
 from .necks import ViTPyramid
 
-__all__ = ["FDAMMixVisionTransformer", "FDAMVisionTransformer", "ViTPyramid"]
+__all__ = [
+    "FDAMMixVisionTransformer",
+    "FDAMTimmBackbone",
+    "FDAMVisionTransformer",
+    "LSKNet",
+    "ViTPyramid",
+]
 
 if find_spec("mmdet"):
     from .mask_dino import MaskDINO, MaskDINOFusionHead, MaskDINOHead, MaskDINOPixelDecoder

@@ -1,10 +1,10 @@
 """Reading the ``fdam`` key of a backbone's config."""
 
-import inspect
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from fdam_mm.layers import AttInv, FreqScale
+from fdam_mm.layers.settings import layer_settings, refuse_unknown
 
 
 def parse_fdam(
@@ -34,32 +34,7 @@ def parse_fdam(
             "fdam must be None or a dict such as dict(att_inv=True, freq_scale=True), "
             f"got {fdam!r}"
         )
-    _refuse_unknown("fdam", fdam, ("att_inv", "freq_scale"))
-    att_inv = _settings("att_inv", fdam.get("att_inv"), AttInv, att_inv_choices or {})
-    freq_scale = _settings("freq_scale", fdam.get("freq_scale"), FreqScale, {})
+    refuse_unknown("fdam", fdam, ("att_inv", "freq_scale"))
+    att_inv = layer_settings("fdam.att_inv", fdam.get("att_inv"), AttInv, att_inv_choices)
+    freq_scale = layer_settings("fdam.freq_scale", fdam.get("freq_scale"), FreqScale)
     return dict(low=False, high=False) if att_inv is None else att_inv, freq_scale
-
-
-def _settings(
-    name: str, value: Any, layer: type, choices: Mapping[str, Collection[Any]]
-) -> dict[str, Any] | None:
-    if value is None or value is False:
-        return None
-    if value is True:
-        return {}
-    if not isinstance(value, Mapping):
-        raise TypeError(f"fdam.{name} must be True, False or a dict of settings, got {value!r}")
-    arguments = [a for a in inspect.signature(layer).parameters if a not in ("dim", "num_heads")]
-    _refuse_unknown(f"fdam.{name}", value, [*arguments, *choices])
-    for key in value.keys() & choices.keys():
-        if value[key] not in choices[key]:
-            raise ValueError(
-                f"fdam.{name}.{key} is {value[key]!r}; choose one of {list(choices[key])}"
-            )
-    return dict(value)
-
-
-def _refuse_unknown(where: str, given: Mapping[str, Any], known: list[str] | tuple) -> None:
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise ValueError(f"{where} has no setting {unknown}; it has {sorted(known)}")

@@ -10,6 +10,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from support.tools import ROOT
 
+from fdam_mm.data.scenes import CLASSES, PALETTE
 from fdam_mm.engine.launch import register_toolkit
 from fdam_mm.layers import AttInv, FreqScale
 
@@ -34,7 +35,10 @@ def test_builds(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         model = MODELS.build(config.model)
     layers = [m for m in model.modules() if isinstance(m, FreqScale)]
     gates = [m for m in model.modules() if isinstance(m, AttInv) and m.high]
-    assert bool(layers and gates) == path.name.startswith("fdam-")
+    fdam = config.model.backbone.get("fdam", {})
+    assert bool(fdam) == path.name.startswith("fdam-")
+    assert bool(layers) == bool(fdam.get("freq_scale"))
+    assert bool(gates) == bool(fdam.get("att_inv"))
 
 
 @pytest.mark.parametrize("path", TWINS, ids=name)
@@ -44,7 +48,7 @@ def test_twins(path: Path) -> None:
     model = ours["model"]
     carrier = model["panoptic_head"]["pixel_decoder"] if "panoptic_head" in model else None
     assert (carrier or model["backbone"]).pop("fdam")
-    ours["optim_wrapper"]["paramwise_cfg"].pop("freq_scale_lr_mult", None)
+    ours["optim_wrapper"].get("paramwise_cfg", {}).pop("freq_scale_lr_mult", None)
     assert ours == plain
 
 
@@ -87,3 +91,9 @@ def test_mask_dino_parameter_groups() -> None:
     assert found[f"{head}.decoder.layers.0.norms.0.bias"] == (1e-4, 0.0)
     assert found[f"{head}.pixel_decoder.input_convs.0.gn.weight"] == (1e-4, 0.0)
     assert not any("bn1" in name for name in found)  # frozen
+
+
+def test_demo_names_the_drawn_classes() -> None:
+    config = Config.fromfile(CONFIGS / "demo/vit_demo.py")
+    assert config.classes == CLASSES and config.palette == PALETTE
+    assert config.train_dataloader.dataset.metainfo == dict(classes=CLASSES, palette=PALETTE)

@@ -59,6 +59,12 @@ def test_decay_biases() -> None:
         assert found[f"backbone.blocks.0.{key}"] == (1.0, 0.0)
 
 
+def test_without_settings_one_dimension_still_has_no_decay() -> None:
+    found = groups()
+    assert found["backbone.blocks.0.mlp.fc1.weight"] == (1.0, 0.5)
+    assert found["backbone.blocks.0.norm1.weight"] == (1.0, 0.0)
+
+
 def test_custom_keys() -> None:
     found = groups(custom_keys={"head": dict(lr_mult=10.0), "blocks": dict(decay_mult=0.0)})
     assert found["decode_head.weight"] == (10.0, 0.5)

@@ -90,6 +90,14 @@ def test_leading_dimensions() -> None:
     torch.testing.assert_close(layer(x, v, y).flatten(0, 1), flat)
 
 
+def test_heads_first() -> None:
+    layer = randomise(AttInv(8, 2))
+    x = torch.randn(3, 5, 8)
+    v, y = torch.randn(2, 3, 2, 5, 4)  # each (B, h, N, d)
+    merged = (t.transpose(1, 2).reshape(3, 5, 8) for t in (v, y))
+    torch.testing.assert_close(layer(x, v, y), layer(x, *merged))
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast(dtype: torch.dtype) -> None:
     attention = randomise(AttInvAttention(32, 4))

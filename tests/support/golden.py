@@ -58,4 +58,4 @@ def _weight(name: str, value: np.ndarray, rules: list[list]) -> Tensor:
     if isinstance(std, str):  # "fan_in" or "fan_in*GAIN"
         gain = float(std.partition("*")[2] or 1)
         std = gain * float(np.sqrt(1 / max(1, np.prod(value.shape[1:]))))
-    return torch.from_numpy((mean + std * value).astype(np.float32))
+    return torch.from_numpy(np.asarray(mean + std * value, dtype=np.float32))

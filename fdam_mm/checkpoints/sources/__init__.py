@@ -1,6 +1,6 @@
 """Foreign checkpoint layouts: one module per layout, tried in this order."""
 
-from . import deit, fdam, mask_dino, mmseg, nvlabs_mit, timm
+from . import deit, fdam, lsknet, mask_dino, mmseg, nvlabs_mit, timm
 
 SOURCES = {
     "fdam": fdam,
@@ -9,5 +9,6 @@ SOURCES = {
     "timm": timm,
     "deit": deit,
     "nvlabs_mit": nvlabs_mit,
+    "lsknet": lsknet,
 }
 """Layouts by name. Each module has ``matches(state)`` and ``convert(state)``."""

@@ -9,7 +9,6 @@ keys and values, n = h * w, C channels, heads the number of attention heads.
 
 import warnings
 from collections.abc import Mapping, Sequence
-from math import sqrt
 from typing import Any
 
 import torch
@@ -24,6 +23,7 @@ from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.models.fdam_cfg import parse_fdam
 
 from .base import PretrainedBackbone
+from .stages import linear_ramp, reset_convolutions, stage_indices
 
 LAYER_NORM = dict(type="LN", eps=1e-6)
 GELU = dict(type="GELU")
@@ -305,10 +305,10 @@ class FDAMMixVisionTransformer(PretrainedBackbone):
         super().__init__(init_cfg=_init_cfg(init_cfg, pretrained))
         _check_stages(num_stages, num_layers, num_heads, patch_sizes, strides, sr_ratios)
         att_inv, freq_scale = parse_fdam(fdam, dict(value_source=VALUE_SOURCES))
-        self.out_indices = _stage_indices(out_indices, num_stages)
+        self.out_indices = stage_indices(out_indices, num_stages)
         self.with_cp = with_cp
 
-        drop_paths = _linear_ramp(drop_path_rate, num_layers)
+        drop_paths = linear_ramp(drop_path_rate, num_layers)
         self.layers = nn.ModuleList()
         for stage in range(num_stages):
             dim = embed_dims * num_heads[stage]
@@ -335,14 +335,7 @@ class FDAMMixVisionTransformer(PretrainedBackbone):
             norm = build_norm_layer(norm_cfg, dim)[1]
             self.layers.append(nn.ModuleList([embed, blocks, norm]))
             in_channels = dim
-        self._reset_convolutions()
-
-    def _reset_convolutions(self) -> None:
-        """Normal with the variance of 2 / fan-out, zero biases."""
-        for conv in (m for m in self.modules() if isinstance(m, nn.Conv2d)):
-            fan_out = conv.kernel_size[0] * conv.kernel_size[1] * conv.out_channels // conv.groups
-            nn.init.normal_(conv.weight, std=sqrt(2 / fan_out))
-            nn.init.zeros_(conv.bias)
+        reset_convolutions(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         outs = []
@@ -378,20 +371,3 @@ def _check_stages(num_stages: int, *per_stage: Sequence[int]) -> None:
             f"num_layers, num_heads, patch_sizes, strides and sr_ratios need {num_stages} values "
             f"each (num_stages), got {lengths}"
         )
-
-
-def _stage_indices(indices: int | Sequence[int], num_stages: int) -> tuple[int, ...]:
-    indices = (indices,) if isinstance(indices, int) else tuple(indices)
-    if not all(0 <= i < num_stages for i in indices):
-        raise ValueError(f"out_indices {indices} name stages outside 0 .. {num_stages - 1}")
-    return indices
-
-
-def _linear_ramp(last: float, num_layers: Sequence[int]) -> list[list[float]]:
-    """Drop-path rates of every stage's blocks, from 0 at the first block of all to ``last``."""
-    step = last / max(sum(num_layers) - 1, 1)
-    firsts = [sum(num_layers[:stage]) for stage in range(len(num_layers))]
-    return [
-        [step * (first + i) for i in range(num)]
-        for first, num in zip(firsts, num_layers, strict=True)
-    ]

@@ -1,0 +1,3 @@
+# Our choices, as the paper gives none for LSKNet: FreqScale alone, learning at the base rate.
+_base_ = "./oriented-rcnn-le90_lsknet-s_fpn_3x_dota.py"
+model = dict(backbone=dict(fdam=dict(freq_scale=True)))

@@ -1,0 +1,36 @@
+"""What the backbones with stages share: their settings per stage and their convolutions' start."""
+
+from collections.abc import Sequence
+from math import sqrt
+
+from torch import nn
+
+
+def stage_indices(indices: int | Sequence[int], num_stages: int) -> tuple[int, ...]:
+    """``out_indices`` as a tuple.
+
+    Raises:
+        ValueError: A stage does not exist.
+    """
+    indices = (indices,) if isinstance(indices, int) else tuple(indices)
+    if not all(0 <= i < num_stages for i in indices):
+        raise ValueError(f"out_indices {indices} name stages outside 0 .. {num_stages - 1}")
+    return indices
+
+
+def linear_ramp(last: float, num_blocks: Sequence[int]) -> list[list[float]]:
+    """Drop-path rates of every stage's blocks, from 0 at the first block of all to ``last``."""
+    step = last / max(sum(num_blocks) - 1, 1)
+    firsts = [sum(num_blocks[:stage]) for stage in range(len(num_blocks))]
+    return [
+        [step * (first + i) for i in range(num)]
+        for first, num in zip(firsts, num_blocks, strict=True)
+    ]
+
+
+def reset_convolutions(module: nn.Module) -> None:
+    """Every convolution normal with the variance of 2 / fan-out, zero biases."""
+    for conv in (m for m in module.modules() if isinstance(m, nn.Conv2d)):
+        fan_out = conv.kernel_size[0] * conv.kernel_size[1] * conv.out_channels // conv.groups
+        nn.init.normal_(conv.weight, std=sqrt(2 / fan_out))
+        nn.init.zeros_(conv.bias)

@@ -1,0 +1,183 @@
+"""Any backbone of timm, plain or with FDAM."""
+
+import difflib
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import timm
+from mmengine.logging import print_log
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fdam_mm.checkpoints import load_state
+from fdam_mm.layers import AttInv, FreqScale
+from fdam_mm.models.fdam_cfg import parse_fdam
+from fdam_mm.plug import Report, apply_fdam
+
+from .base import PretrainedBackbone
+
+# Settings by which a family of timm takes inputs of any size, by the module that defines it.
+_ANY_SIZE = {
+    "vision_transformer": dict(dynamic_img_size=True),
+    "deit": dict(dynamic_img_size=True),
+    "eva": dict(dynamic_img_size=True),
+    "swin_transformer": dict(strict_img_size=False),
+    "swin_transformer_v2": dict(strict_img_size=False),
+}
+
+
+@MODELS.register_module()
+class FDAMTimmBackbone(PretrainedBackbone):
+    """A model of timm by its name, as a backbone for any head of mmseg, mmdet or mmrotate.
+
+    The model keeps timm's keys, under ``timm_model.``. FDAM moves in through
+    :func:`fdam_mm.apply_fdam`, which says what each family can carry.
+
+    Args:
+        model_name: As :func:`timm.create_model` takes it, with or without a weight tag.
+        out_indices: Which of timm's feature maps to return: stages of a hierarchical model, blocks
+            of a plain ViT; None takes timm's choice. ``feature_info`` tells their channels and
+            strides.
+        pretrained: True starts from timm's weights, which timm downloads unless it has them, and
+            a path from a file in their layout. Like any ``init_cfg`` it acts in
+            :meth:`init_weights`, which a training calls and a test does not.
+        in_channels: Channels of the input; timm adapts pretrained weights to it.
+        out_norm: A LayerNorm on each map, as the toolkits' own Swin has it.
+        pad_multiple: Inputs are padded with zeros, right and bottom, to a multiple of this; None
+            takes the stride of the patch embedding, 1 where the model has none.
+        frozen: Names of modules inside the model that are not trained, in timm's naming; FDAM's
+            layers in them are.
+        with_cp: timm's activation checkpointing.
+        fdam: None, or ``dict(att_inv=True, freq_scale=True)``: see
+            :func:`fdam_mm.models.fdam_cfg.parse_fdam`.
+        init_cfg: ``dict(type="Pretrained", checkpoint=...)`` to start from a backbone or a whole
+            model that was trained with this class.
+        **settings: Further settings of the timm model, e.g. ``img_size`` or ``drop_path_rate``.
+
+    Shape: (B, in_channels, height, width) -> a tuple of (B, C, H, W), one per map.
+
+    Raises:
+        ValueError: A model that timm has not, a module to freeze that does not exist, or a model
+            that FDAM cannot serve.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        out_indices: Sequence[int] | None = None,
+        pretrained: bool | str = False,
+        in_channels: int = 3,
+        out_norm: bool = False,
+        pad_multiple: int | None = None,
+        frozen: Sequence[str] = (),
+        with_cp: bool = False,
+        fdam: Mapping[str, Any] | None = None,
+        init_cfg: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        self.pretrained = pretrained
+        self.settings = dict(
+            model_name=model_name,
+            features_only=True,
+            out_indices=None if out_indices is None else tuple(out_indices),
+            in_chans=in_channels,
+            **{**_any_size(model_name), **settings},
+        )
+        self.timm_model = timm.create_model(**self.settings)
+        self.channels_last = self.timm_model.output_fmt == "NHWC"
+        self.feature_info = self.timm_model.feature_info
+        self.pad_multiple = pad_multiple or _patch_size(self.timm_model)
+        self.out_norms = nn.ModuleList(
+            nn.LayerNorm(channels) for channels in self.feature_info.channels() if out_norm
+        )
+        self.report = self._apply_fdam(fdam)
+        if with_cp:
+            getattr(self.timm_model, "model", self.timm_model).set_grad_checkpointing(True)
+        self.frozen = tuple(frozen)
+        self._freeze()
+
+    def _apply_fdam(self, fdam: Mapping[str, Any] | None) -> Report | None:
+        parse_fdam(fdam)  # refuses what does not exist
+        layers = {k: v for k, v in (fdam or {}).items() if v not in (None, False)}
+        if not layers:
+            return None
+        layers = {"att_inv": False, "freq_scale": False, **layers}
+        report = apply_fdam(self.timm_model, **layers)
+        print_log(f"{self.settings['model_name']}: {report}", "current", logging.DEBUG)
+        return report
+
+    def init_weights(self) -> None:
+        """Load the weights of ``pretrained`` or ``init_cfg``; without, timm's own start stays."""
+        if isinstance(self.init_cfg, dict):
+            super().init_weights()
+        elif self.pretrained:
+            source = self._pretrained_model().state_dict()
+            load_state(self.timm_model, source, self._origin(), fit="pretrained")
+        self._is_init = True
+
+    def _pretrained_model(self) -> nn.Module:
+        """timm loads, filters and adapts its weights while it builds a model."""
+        file = self.pretrained if isinstance(self.pretrained, str) else None
+        if file is not None and not Path(file).expanduser().is_file():
+            raise FileNotFoundError(f"pretrained weights {file} do not exist")
+        overlay = None if file is None else dict(file=str(Path(file).expanduser()))
+        return timm.create_model(pretrained=True, pretrained_cfg_overlay=overlay, **self.settings)
+
+    def _origin(self) -> str:
+        name = self.settings["model_name"]
+        return self.pretrained if isinstance(self.pretrained, str) else f"timm's {name}"
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        pad_h, pad_w = (-side % self.pad_multiple for side in x.shape[-2:])
+        maps = self.timm_model(F.pad(x, (0, pad_w, 0, pad_h)))
+        if self.out_norms:
+            maps = [self._norm(norm, x) for norm, x in zip(self.out_norms, maps, strict=True)]
+        elif self.channels_last:
+            maps = [x.permute(0, 3, 1, 2) for x in maps]
+        return tuple(x.contiguous() for x in maps)
+
+    def _norm(self, norm: nn.LayerNorm, x: Tensor) -> Tensor:
+        x = norm(x if self.channels_last else x.permute(0, 2, 3, 1))
+        return x.permute(0, 3, 1, 2)
+
+    def _freeze(self) -> None:
+        modules = dict(getattr(self.timm_model, "model", self.timm_model).named_modules())
+        unknown = sorted(set(self.frozen) - set(modules))
+        if unknown:
+            raise ValueError(
+                f"frozen: {self.settings['model_name']} has no module {unknown}; "
+                f"its outer ones are {[n for n in modules if n and n.count('.') < 2]}"
+            )
+        for name in self.frozen:
+            modules[name].eval().requires_grad_(False)
+            for layer in modules[name].modules():
+                if isinstance(layer, AttInv | FreqScale):
+                    layer.train(self.training).requires_grad_(True)
+
+    def train(self, mode: bool = True) -> "FDAMTimmBackbone":
+        """Set the mode; frozen modules stay in evaluation mode."""
+        super().train(mode)
+        self._freeze()
+        return self
+
+
+def _any_size(model_name: str) -> dict[str, Any]:
+    if ":" in model_name:  # a model of a hub or a folder
+        return {}
+    architecture = model_name.partition(".")[0]
+    if not timm.is_model(architecture):
+        near = difflib.get_close_matches(architecture, timm.list_models())
+        raise ValueError(f"timm has no model {model_name}; near it: {', '.join(near) or 'none'}")
+    module = timm.models.model_entrypoint(architecture).__module__
+    return _ANY_SIZE.get(module.rpartition(".")[2], {})
+
+
+def _patch_size(model: nn.Module) -> int:
+    embed = getattr(getattr(model, "model", model), "patch_embed", None)
+    strides = getattr(getattr(embed, "proj", None), "stride", (1,))
+    return math.lcm(*strides)

@@ -1,0 +1,168 @@
+"""Adapters: what :func:`fdam_mm.apply_fdam` must know about a class of attention or block.
+
+Legend of the shape comments: B batch, H x W grid, N tokens, C channels, ``...`` any leading
+dimensions.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from torch import Tensor, nn
+
+Layout = Literal["tokens", "nhwc", "nchw"]
+Grid = tuple[int, int]
+
+
+class Unsupported(Exception):
+    """Raised by an adapter's constructor where a module cannot be served; says why."""
+
+
+class Call(NamedTuple):
+    """One forward of an attention module, as AttInv sees it."""
+
+    attn: nn.Module
+    args: tuple[Any, ...]  # the positional arguments of the attention, its normed input first
+    captured: Any  # what the child ``values`` returned, None where the adapter names none
+
+
+class AttentionAdapter:
+    """How AttInv reaches into one class of attention; the attention keeps its own forward.
+
+    ``y`` is taken, and replaced, where it enters the child ``projection``; the values are taken
+    where they leave the child ``values``. One adapter is made for each attention module. It must
+    hold no tensor and no module.
+
+    The defaults fit an attention with ``num_heads``, ``qkv`` and ``proj`` whose ``y`` and values
+    have the tokens of its input and the heads side by side in C, the values last in ``qkv``.
+
+    Attributes:
+        values: Child that computes the values; None where :meth:`v` needs none.
+        projection: Child that takes ``y``.
+        channels_first: ``x``, ``v`` and ``y`` are (B, C, H, W), not (..., C).
+        attributes: Attributes of the attention to set when AttInv moves in.
+        reason: Why this attention takes no AttInv; None where it does. Unlike
+            :class:`Unsupported` it is no error, only reported.
+        dim: Channels C of x, v and y.
+        num_heads: Heads.
+
+    Raises:
+        Unsupported: The module cannot be served.
+    """
+
+    values: str | None = "qkv"
+    projection: str = "proj"
+    channels_first: bool = False
+    attributes: Mapping[str, Any] = {}
+    reason: str | None = None
+    dim: int
+    num_heads: int
+
+    def __init__(self, attn: nn.Module) -> None:
+        self.dim, self.num_heads = attn.proj.in_features, attn.num_heads
+
+    def x(self, call: Call) -> Tensor:
+        """The attention's normed input, (..., C)."""
+        return call.args[0]
+
+    def v(self, call: Call) -> Tensor:
+        """The values, (..., C), token for token those of ``y``."""
+        return call.captured[..., -self.dim :]
+
+
+class NoAttInv(AttentionAdapter):
+    """An attention that takes no AttInv by its nature; a subclass sets ``reason``."""
+
+    def __init__(self, attn: nn.Module) -> None: ...
+
+
+class Site(NamedTuple):
+    """Where one FreqScale of a block acts: on what enters or leaves a child of the block."""
+
+    child: str
+    side: Literal["input", "output"]
+    layout: Layout
+
+
+class BlockAdapter:
+    """Where FreqScale acts in one class of block: on what each sub-layer adds.
+
+    The right place is before LayerScale, drop-path and the residual sum, on the whole map. One
+    adapter is made for each block. It must hold no module.
+
+    Attributes:
+        sites: In the order of ``freq_scale_1``, ``freq_scale_2``.
+        num_prefix_tokens: Tokens before the grid's in the layout ``tokens``.
+        order: Position of each grid point, row by row, among the tokens; None for row by row.
+        dim: Channels C.
+
+    Args:
+        block: The module.
+        parents: The modules that hold it, outermost first.
+
+    Raises:
+        Unsupported: The module cannot be served.
+    """
+
+    sites: Sequence[Site] = (Site("attn", "output", "tokens"), Site("mlp", "output", "tokens"))
+    num_prefix_tokens: int = 0
+    order: Tensor | None = None
+    dim: int
+
+    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+        self.dim = block.attn.proj.out_features
+
+    def grid_source(self, parents: Sequence[nn.Module]) -> nn.Module | None:
+        """A module outside the block whose output (B, C, H, W) tells the grid, or None."""
+        return None
+
+    def hw(self, args: tuple[Any, ...]) -> Grid:
+        """The grid of the layout ``tokens`` from the block's arguments; no grid source needed."""
+        raise NotImplementedError(f"{type(self).__name__} has sites with tokens and no hw()")
+
+
+def nearest(parents: Sequence[nn.Module], child: str) -> nn.Module:
+    """The innermost of ``parents`` that has a child of this name.
+
+    Raises:
+        Unsupported: None has; a block was taken out of its model.
+    """
+    for parent in reversed(parents):
+        if isinstance(getattr(parent, child, None), nn.Module):
+            return parent
+    raise Unsupported(f"no module around it has a {child}; apply to the whole model")
+
+
+Adapter = type[AttentionAdapter] | type[BlockAdapter]
+_ADAPTERS: dict[str, Adapter] = {}
+
+
+def register_adapter(*classes: type[nn.Module] | str) -> Callable[[Adapter], Adapter]:
+    """Class decorator: serve modules of ``classes`` with this adapter.
+
+    Args:
+        classes: Attention or block classes, or their full names (``"package.module.Class"``),
+            which need no import. A later registration replaces an earlier one.
+    """
+
+    def register(adapter: Adapter) -> Adapter:
+        for served in classes:
+            _ADAPTERS[served if isinstance(served, str) else full_name(served)] = adapter
+        return adapter
+
+    return register
+
+
+def full_name(served: type[nn.Module]) -> str:
+    """``package.module.Class``."""
+    return f"{served.__module__}.{served.__qualname__}"
+
+
+def adapter_of(module: nn.Module) -> Adapter | None:
+    """The adapter of a module's class, or of a base class whose forward it keeps."""
+    forward = type(module).forward
+    for base in type(module).__mro__:
+        if getattr(base, "forward", forward) is not forward:
+            return None
+        if full_name(base) in _ADAPTERS:
+            return _ADAPTERS[full_name(base)]
+    return None

@@ -1,0 +1,57 @@
+"""What docs/bring_your_own_backbone.md and docs/backbones.md show, run."""
+
+import re
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from mmengine.registry import MODELS, init_default_scope
+from support.tools import ROOT
+
+from fdam_mm import apply_fdam
+from fdam_mm.engine.launch import read_config, register_toolkit
+
+
+def _blocks(page: str) -> list[str]:
+    text = (ROOT / "docs" / page).read_text()
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+def test_the_config_trains(tmp_path: Path) -> None:
+    (tmp_path / "_base_").symlink_to(ROOT / "configs/_base_")
+    (tmp_path / "my_model.py").write_text(_blocks("bring_your_own_backbone.md")[0])
+    model = read_config(str(tmp_path / "my_model.py"), {}).model
+    init_default_scope("mmseg")
+    register_toolkit("mmseg")
+    for head in (model.decode_head, model.auxiliary_head):
+        head.update(channels=16, norm_cfg=dict(type="BN"))
+    segmentor = MODELS.build(model).train()
+    assert segmentor.backbone.report.count("FreqScale") == 16
+    features = segmentor.extract_feat(torch.randn(2, 3, 64, 64))
+    segmentor.decode_head(features).sum().backward()
+    assert segmentor.backbone.timm_model.stages_0.blocks[0].freq_scale_1.bases.grad is not None
+
+
+def test_the_model_of_timm(capsys: pytest.CaptureFixture) -> None:
+    exec(_blocks("bring_your_own_backbone.md")[1], {})
+    printed = capsys.readouterr().out
+    assert printed.startswith("[32, 64, 160, 256] [4, 8, 16, 32]")
+    assert "8 AttInv and 16 FreqScale" in printed
+
+
+def test_the_model_of_ones_own() -> None:
+    shown = {"__name__": "docs"}
+    exec(_blocks("bring_your_own_backbone.md")[2], shown)
+    assert (shown["report"].count("AttInv"), shown["report"].count("FreqScale")) == (2, 2)
+
+
+def test_the_first_example(capsys: pytest.CaptureFixture) -> None:
+    exec(_blocks("backbones.md")[0], {})
+    assert "12 AttInv and 24 FreqScale, 696,156 parameters added" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["xcit_nano_12_p16_224", "cait_xxs24_224"])
+def test_what_the_table_calls_out(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be served"):
+        apply_fdam(timm.create_model(name))

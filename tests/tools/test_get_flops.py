@@ -1,0 +1,93 @@
+"""Counting FLOPs: against numbers written out by hand, and the tool's table."""
+
+import math
+
+import pytest
+import torch
+from support.tools import ROOT, fail, succeed
+from torch import nn
+from torch.nn import functional as F
+
+from fdam_mm.analysis.flops import count
+from fdam_mm.layers import AttInvAttention, FreqScale
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_attention_counts_fused_or_not(fused: bool) -> None:
+    batch, heads, tokens, dim = 2, 3, 10, 8
+    q, k, v = torch.randn(3, batch, heads, tokens, dim).unbind(0)
+
+    def attend() -> None:
+        if fused:
+            F.scaled_dot_product_attention(q, k, v)
+        else:
+            (q @ k.mT).softmax(-1) @ v
+
+    expected = 2 * batch * heads * tokens * tokens * (dim + dim)
+    assert count(nn.Identity(), attend)["total"].flops == expected
+
+
+def test_ffts_count() -> None:
+    x = torch.randn(2, 16, 16)
+    counted = count(nn.Identity(), lambda: torch.fft.irfft2(torch.fft.rfft2(x)))["total"].flops
+    assert counted == 2 * 2.5 * 2 * 256 * math.log2(256)
+    complex_fft = count(nn.Identity(), lambda: torch.fft.fft2(x + 0j))["total"].flops
+    assert complex_fft == counted
+
+
+def test_parts_add_up() -> None:
+    model = nn.ModuleDict(
+        dict(a=nn.Linear(4, 6), b=nn.Conv2d(3, 2, 3, padding=1), unused=nn.Linear(2, 2))
+    )
+    x, image = torch.randn(5, 4), torch.randn(1, 3, 7, 7)
+
+    def forward() -> None:
+        model.a(x), model.b(image), x @ x.T
+
+    counts = count(model, forward)
+    assert counts["a"].flops == 2 * 5 * 4 * 6
+    assert counts["a"].parameters == 4 * 6 + 6
+    assert counts["b"].flops == 2 * 49 * 2 * 3 * 9
+    assert counts["unused"].flops == 0
+    assert counts["elsewhere"].flops == 2 * 5 * 4 * 5
+    assert counts["total"].flops == sum(c.flops for n, c in counts.items() if n != "total")
+
+
+def test_att_inv_costs_its_gates() -> None:
+    x, (tokens, dim, heads) = torch.randn(1, 20, 48), (20, 48, 4)
+    plain = AttInvAttention(dim, heads, low=False, high=False).eval()
+    fdam = AttInvAttention(dim, heads).eval()
+    more = (
+        count(fdam, lambda: fdam(x))["total"].flops - count(plain, lambda: plain(x))["total"].flops
+    )
+    assert more == 2 * tokens * dim * 2 * heads
+
+
+@pytest.mark.parametrize("size", [4, 24], ids=["matrices", "fft"])
+def test_freq_scale_counts_whichever_way_it_computes(size: int) -> None:
+    layer = FreqScale(32)
+    image = torch.randn(1, 32, size, size)
+    assert count(layer, lambda: layer(image))["total"].flops > 2 * 32 * size * size
+
+
+def test_tool_prints_both_twins() -> None:
+    text = succeed("get_flops.py", "configs/demo/vit_demo.py", "--shape", 64, 96, cwd=ROOT)
+    assert "64 x 96" in text
+    rows = {r.split()[0]: r.split() for r in text.splitlines() if r and r[0].isalpha()}
+    _, plain, fdam, change, _, plain_flops, fdam_flops, *_ = rows["backbone"]
+    assert float(plain) < float(fdam)
+    assert float(plain_flops) < float(fdam_flops)
+    assert change.startswith("+")
+    assert float(rows["decode_head"][5]) > 0
+    other = succeed("get_flops.py", "configs/demo/fdam-vit_demo.py", "--shape", 64, 96, cwd=ROOT)
+    assert table_of(other) == table_of(text)
+
+
+def table_of(text: str) -> str:
+    return text.partition("64 x 96\n")[2].partition("FLOPs count")[0]
+
+
+def test_tool_says_what_is_wrong() -> None:
+    no_size = ("--cfg-options", "model.data_preprocessor.size=None")
+    message = fail("get_flops.py", "configs/demo/vit_demo.py", *no_size, cwd=ROOT)
+    assert "--shape H W" in message

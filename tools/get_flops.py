@@ -1,0 +1,127 @@
+#!/usr/bin/env python
+"""Count the parameters and FLOPs of a config's model, plain and with FDAM side by side."""
+
+import copy
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS, init_default_scope
+from torch import nn
+
+from fdam_mm.analysis.flops import Complexity, count
+from fdam_mm.engine.launch import (
+    UsageError,
+    add_config_arguments,
+    clear_errors,
+    parser,
+    read_config,
+    register_toolkit,
+)
+
+FDAM = dict(att_inv=True, freq_scale=True)
+
+
+@clear_errors
+def main() -> None:
+    arguments = parser(
+        __doc__,
+        "tools/get_flops.py configs/deit3/fdam-deit3-b16_upernet_4xb4-160k_ade20k-512x512.py "
+        "--shape 512 512",
+    )
+    add_config_arguments(arguments)
+    arguments.add_argument(
+        "--shape",
+        nargs=2,
+        type=int,
+        metavar=("H", "W"),
+        help="input in pixels; default: the size that the config's preprocessor pads to",
+    )
+    args = arguments.parse_args()
+    config = read_config(args.config, args.cfg_options)
+    scope = config.get("default_scope", "mmseg")
+    init_default_scope(scope)
+    register_toolkit(scope)
+    shape = tuple(args.shape or default_shape(config))
+    plain, fdam = twins(config.model)
+    counts = [count_config(settings, scope, shape) for settings in (plain, fdam)]
+    print(f"{args.config}, one input of {shape[0]} x {shape[1]}\n")
+    print(table(*counts))
+    print("\nFLOPs count a multiply-add as two; many papers and toolkits count it as one.")
+
+
+def default_shape(config: Config) -> tuple[int, int]:
+    size = config.model.get("data_preprocessor", {}).get("size") or config.get("crop_size")
+    if size is None:
+        raise UsageError("the config names no input size; give one: --shape H W")
+    return tuple(size)
+
+
+def twins(model: Any) -> tuple[Any, Any]:
+    """The model's settings without and with FDAM, whichever the config has."""
+    plain, fdam = without_fdam(model), copy.deepcopy(model)
+    if plain == fdam:
+        fdam.backbone.fdam = FDAM
+    return plain, fdam
+
+
+def without_fdam(settings: Any) -> Any:
+    """A copy without any key ``fdam``."""
+    if isinstance(settings, dict):
+        kept = {k: without_fdam(v) for k, v in settings.items() if k != "fdam"}
+        return type(settings)(kept)
+    if isinstance(settings, list | tuple):
+        return type(settings)(without_fdam(v) for v in settings)
+    return settings
+
+
+def count_config(settings: Any, scope: str, shape: tuple[int, int]) -> dict[str, Complexity]:
+    try:
+        model = MODELS.build(settings)
+    except TypeError as error:
+        if "fdam" not in str(error):
+            raise
+        raise UsageError(f"the config's {settings.backbone.type} takes no fdam: {error}") from None
+    model = revert_sync_batchnorm(model).eval()
+    channels = len(settings.get("data_preprocessor", {}).get("mean", (0, 0, 0)))
+    image = torch.zeros(1, channels, *shape)
+    return count(model, lambda: run(model, scope, image))
+
+
+def run(model: nn.Module, scope: str, image: torch.Tensor) -> None:
+    """The network alone: no post-processing."""
+    if scope == "mmseg" and not isinstance(model.decode_head, nn.ModuleList):
+        model.decode_head(model.extract_feat(image))  # mode="tensor" does it behind the counter
+        return
+    if scope == "mmseg":
+        model(image, mode="tensor")
+        return
+    from mmdet.structures import DetDataSample
+
+    shape = tuple(image.shape[-2:])
+    sizes = dict.fromkeys(("img_shape", "ori_shape", "pad_shape", "batch_input_shape"), shape)
+    sample = DetDataSample(metainfo=dict(**sizes, scale_factor=(1.0, 1.0)))
+    model(image, [sample], mode="tensor")
+
+
+def table(plain: dict[str, Complexity], fdam: dict[str, Complexity]) -> str:
+    """One row for each part, FDAM's change in percent of the plain part."""
+    lines = [
+        f"{'':<16}{'parameters (M)':>34}{'GFLOPs':>34}",
+        f"{'':<16}" + f"{'plain':>12}{'FDAM':>12}{'change':>10}" * 2,
+    ]
+    for name, after in fdam.items():
+        before = plain.get(name, Complexity(0, 0))
+        cells = [(before.parameters, after.parameters, 1e6), (before.flops, after.flops, 1e9)]
+        lines.append(f"{name:<16}" + "".join(row(*cell) for cell in cells))
+    return "\n".join(lines)
+
+
+def row(before: int, after: int, unit: float) -> str:
+    change = f"{100 * (after - before) / before:+.2f} %" if before else ""
+    return f"{before / unit:>12.3f}{after / unit:>12.3f}{change:>10}"
+
+
+if __name__ == "__main__":
+    main()
