@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,6 +25,13 @@ def name(path: Path) -> str:
     return str(path.relative_to(CONFIGS))
 
 
+def carrier(model: dict[str, Any]) -> dict[str, Any]:
+    """The part that has the key ``fdam``: Mask DINO's pixel decoder, else the backbone."""
+    return (
+        model["panoptic_head"]["pixel_decoder"] if "panoptic_head" in model else model["backbone"]
+    )
+
+
 @pytest.mark.parametrize("path", ALL, ids=name)
 def test_builds(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # mmdet's Swin reads its drop-path rates off a tensor, which must hold values for that.
@@ -35,7 +43,7 @@ def test_builds(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         model = MODELS.build(config.model)
     layers = [m for m in model.modules() if isinstance(m, FreqScale)]
     gates = [m for m in model.modules() if isinstance(m, AttInv) and m.high]
-    fdam = config.model.backbone.get("fdam", {})
+    fdam = carrier(config.model).get("fdam", {})
     assert bool(fdam) == path.name.startswith("fdam-")
     assert bool(layers) == bool(fdam.get("freq_scale"))
     assert bool(gates) == bool(fdam.get("att_inv"))
@@ -45,9 +53,7 @@ def test_builds(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_twins(path: Path) -> None:
     ours = Config.fromfile(path).to_dict()
     plain = Config.fromfile(path.with_name(path.name.removeprefix("fdam-"))).to_dict()
-    model = ours["model"]
-    carrier = model["panoptic_head"]["pixel_decoder"] if "panoptic_head" in model else None
-    assert (carrier or model["backbone"]).pop("fdam")
+    assert carrier(ours["model"]).pop("fdam")
     ours["optim_wrapper"].get("paramwise_cfg", {}).pop("freq_scale_lr_mult", None)
     assert ours == plain
 
