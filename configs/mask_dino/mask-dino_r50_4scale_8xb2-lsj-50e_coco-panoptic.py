@@ -1,4 +1,4 @@
-# Loading the data and measuring PQ need panopticapi, see the README.
+# Loading the data and measuring PQ need panopticapi: docs/mask_dino.md.
 _base_ = ["mmdet::_base_/datasets/coco_panoptic.py", "../_base_/mask_dino_r50.py"]
 image_size = (1024, 1024)
 model = dict(
