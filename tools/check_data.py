@@ -1,3 +1,4 @@
+#!/usr/bin/env python
 """Read every image and annotation of a segmentation config and report all problems.
 
 Exit code: 0 without a problem, 1 otherwise.

@@ -1,3 +1,4 @@
+#!/usr/bin/env python
 """Write the demo set: drawn scenes, labelled, in ADE20K's layout."""
 
 import argparse

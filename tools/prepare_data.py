@@ -1,3 +1,4 @@
+#!/usr/bin/env python
 """Prepare a dataset: unpack or link it into the layout that the configs expect, and check it."""
 
 import argparse

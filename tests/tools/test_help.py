@@ -11,3 +11,10 @@ def test_help(tool: str, tmp_path) -> None:
     text = succeed(tool, "--help", cwd=tmp_path)
     assert "example" in text
     assert tool in text or tool in ("launch.sh", "slurm.sh")
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_can_be_started_as_the_readme_does(tool: str) -> None:
+    path = ROOT / "tools" / tool
+    assert path.read_text().startswith("#!/usr/bin/env ")
+    assert path.stat().st_mode & 0o111
