@@ -115,9 +115,14 @@ def load_pretrained(
         FileNotFoundError, CheckpointError: See :func:`fdam_mm.checkpoints.load`.
         CheckpointMismatchError: The file does not fit ``module``.
     """
-    state = {
-        k.removeprefix("module."): v for k, v in unwrap(load(checkpoint, allow_pickle)).items()
-    }
+    try:
+        loaded = load(checkpoint, allow_pickle)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{error}. Pretrained files are fetched by hand, the README says where from; to start "
+            "from scratch: --cfg-options model.backbone.init_cfg=None"
+        ) from error
+    state = {k.removeprefix("module."): v for k, v in unwrap(loaded).items()}
     if prefix is None and any(k.startswith("backbone.") for k in state):
         prefix = "backbone."
     if prefix:
