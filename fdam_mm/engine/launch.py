@@ -14,6 +14,7 @@ from typing import Any
 from mmengine.config import Config, DictAction
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
+from torch import distributed
 
 from fdam_mm.checkpoints import CheckpointError
 
@@ -34,6 +35,7 @@ def clear_errors(main: Callable[[], None]) -> Callable[[], None]:
     def wrapped() -> None:
         try:
             main()
+            _leave_process_group()
         except (CheckpointError, UsageError) as error:
             sys.exit(f"{Path(sys.argv[0]).name}: error: {error}")
         except FileNotFoundError as error:
@@ -41,6 +43,13 @@ def clear_errors(main: Callable[[], None]) -> Callable[[], None]:
             sys.exit(f"{Path(sys.argv[0]).name}: error: {error}{hint}")
 
     return wrapped
+
+
+def _leave_process_group() -> None:
+    """End together; threads of gloo that outlive the interpreter abort the process now and then."""
+    if distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
 
 
 def parser(description: str, example: str) -> argparse.ArgumentParser:
