@@ -46,7 +46,7 @@ def clear_errors(main: Callable[[], None]) -> Callable[[], None]:
 
 
 def _leave_process_group() -> None:
-    """End together; threads of gloo that outlive the interpreter abort the process now and then."""
+    """End together: threads of gloo that outlive the interpreter can abort the process."""
     if distributed.is_initialized():
         distributed.barrier()
         distributed.destroy_process_group()
