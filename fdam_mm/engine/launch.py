@@ -6,6 +6,8 @@ import difflib
 import functools
 import importlib
 import io
+import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -46,10 +48,13 @@ def clear_errors(main: Callable[[], None]) -> Callable[[], None]:
 
 
 def _leave_process_group() -> None:
-    """End together: threads of gloo that outlive the interpreter can abort the process."""
+    """End together, past the interpreter's teardown, where threads of gloo can abort a process."""
     if distributed.is_initialized():
         distributed.barrier()
-        distributed.destroy_process_group()
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def parser(description: str, example: str) -> argparse.ArgumentParser:
