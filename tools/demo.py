@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Draw a small labelled set, train a small FDAM model on it, evaluate it and show pictures.
 
-The config's toolkit decides the task: regions (mmseg), boxes and masks (mmdet) or rotated boxes
-(mmrotate). Everything goes through the ordinary tools: make_demo_set.py, train.py and test.py.
+The config decides the task: regions, boxes and masks, or rotated boxes; its demo_set holds options
+of make_demo_set.py. Everything goes through the ordinary tools: that one, train.py and test.py.
 """
 
 import json
@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -23,6 +22,7 @@ from mmengine.registry import MODELS, init_default_scope
 from tqdm import tqdm
 
 from fdam_mm.engine.launch import (
+    UsageError,
     add_config_arguments,
     clear_errors,
     parser,
@@ -32,32 +32,13 @@ from fdam_mm.engine.launch import (
 
 TOOLS = Path(__file__).resolve().parent
 ITERATION = re.compile(r"Iter\(train\) +\[ *(\d+)/\d+\].*? loss: ([\d.]+)")
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a toolkit's demo is scored by.
-
-    Attributes:
-        layout: of the demo set, as make_demo_set.py names it.
-        metrics: key in the evaluation's log: name to show, factor to percent.
-    """
-
-    layout: str
-    metrics: dict[str, tuple[str, float]]
-
-
-TASKS = {
-    "mmseg": Task("ade20k", {"mIoU": ("mIoU", 1)}),
-    "mmdet": Task(
-        "coco",
-        {
-            "coco/bbox_mAP": ("box AP", 100),
-            "coco/segm_mAP": ("mask AP", 100),
-            "coco_panoptic/PQ": ("PQ", 1),
-        },
-    ),
-    "mmrotate": Task("dota", {"dota/AP50": ("AP50", 100)}),
+# Key in the evaluation's log: name to show, factor to percent.
+METRICS = {
+    "mIoU": ("mIoU", 1),
+    "coco/bbox_mAP": ("box AP", 100),
+    "coco/segm_mAP": ("mask AP", 100),
+    "coco_panoptic/PQ": ("PQ", 1),
+    "dota/AP50": ("AP50", 100),
 }
 
 
@@ -67,14 +48,16 @@ def main() -> None:
     add_config_arguments(arguments, default="configs/demo/fdam-vit_demo.py")
     args = arguments.parse_args()
     config = read_config(args.config, args.cfg_options)
-    task = TASKS[config.default_scope]
+    if "demo_set" not in config:
+        raise UsageError(f"{args.config} has no demo_set; take one of configs/demo/")
     folder = Path("work_dirs/demo") / time.strftime("%Y%m%d_%H%M%S")
     folder.mkdir(parents=True)
     options = [f"{k}={v}" for k, v in args.cfg_options.items()]
     overrides = ["--cfg-options", *options] if options else []
 
     print("1/4  drawing the demo set")
-    run("make_demo_set.py", config.data_root, "--layout", task.layout, log=folder / "data.log")
+    settings = [f"--{name}={value}" for name, value in config.demo_set.items()]
+    run("make_demo_set.py", config.data_root, *settings, log=folder / "data.log")
     print("2/4  scoring the untrained model")
     untrained = score(args.config, save_untrained(config, folder), folder, overrides)
     print(f"3/4  training {args.config}")
@@ -91,16 +74,19 @@ def main() -> None:
         trained = score(args.config, checkpoint, folder, [*overrides, "--show-dir", str(pictures)])
         guessing = ""
     print(
-        f"\n{in_words(trained, task)} on {len(list(pictures.iterdir()))} pictures it never saw "
-        f"(the same model untrained: {in_words(untrained, task)}{guessing})\n"
+        f"\n{in_words(trained)} on {len(list(pictures.iterdir()))} pictures it never saw "
+        f"(the same model untrained: {in_words(untrained)}{guessing})\n"
         f"pictures {pictures}, model {checkpoint}, logs {folder}"
     )
 
 
-def in_words(scores: dict[str, float], task: Task) -> str:
-    """The scores that the config measures, in percent."""
-    found = {key: shown for key, shown in task.metrics.items() if key in scores}
-    return ", ".join(f"{name} {scores[key] * factor:.1f}" for key, (name, factor) in found.items())
+def in_words(scores: dict[str, float]) -> str:
+    """The scores that there are, in percent."""
+    return ", ".join(
+        f"{name} {scores[key] * factor:.1f}"
+        for key, (name, factor) in METRICS.items()
+        if key in scores
+    )
 
 
 def run(tool: str, *arguments: str, log: Path) -> None:
