@@ -155,12 +155,11 @@ def parse_label(line: str) -> tuple[list[float], str, int]:
 
 def format_labels(labels: Labels) -> str:
     """Return the text of a label file without a header; coordinates have at most 3 decimals."""
-    lines = [
-        " ".join([*(str(round(x, 3)) for x in corners.ravel().tolist()), category, str(difficult)])
-        for corners, category, difficult in zip(
-            labels.corners, labels.categories, labels.difficult, strict=True
-        )
-    ]
+    lines: list[str] = []
+    items = zip(labels.corners, labels.categories, labels.difficult, strict=True)
+    for corners, category, difficult in items:
+        numbers = (str(round(x, 3) + 0.0) for x in corners.ravel().tolist())  # + 0.0 for -0.0
+        lines.append(" ".join([*numbers, category, str(difficult)]))
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -99,10 +100,8 @@ def read_windows(file: Path, windows: np.ndarray) -> Iterator[tuple[int, np.ndar
 
 def pad_patch(patch: np.ndarray, size: int, colour: tuple[int, int, int]) -> np.ndarray:
     """Return (size, size, 3): the patch, and the colour to its right and below."""
-    padded = np.empty((size, size, 3), np.uint8)
-    padded[:] = colour
-    padded[: patch.shape[0], : patch.shape[1]] = patch
-    return padded
+    below, right = size - patch.shape[0], size - patch.shape[1]
+    return cv2.copyMakeBorder(patch, 0, below, 0, right, cv2.BORDER_CONSTANT, value=colour)
 
 
 class _WholePicture:
