@@ -40,9 +40,8 @@ def main() -> int:
         num_problems += len(report.problems)
         for problem in report.problems:
             print(problem)
-    print(
-        f"{num_pictures} pictures checked, {num_problems or 'no'} problem{'s' * (num_problems > 1)}"
-    )
+    found = f"{num_problems or 'no'} problem{'s' * (num_problems > 1)}"
+    print(f"{num_pictures} pictures checked, {found}")
     return 1 if num_problems else 0
 
 

@@ -13,6 +13,8 @@ from mmengine.registry import DATASETS, DefaultScope
 
 from fdam_mm.engine.quiet import quiet_imports
 
+from .check_instances import instance_set
+from .check_panoptic import panoptic_set
 from .check_segmentation import segmentation_set
 from .problems import ConfigError, Progress, Report
 
@@ -28,6 +30,8 @@ class DataSet(Protocol):
 
 _KINDS = {  # by the nearest base class: the data set, not looked at yet, and its split -> DataSet
     "BaseSegDataset": segmentation_set,
+    "CocoDataset": instance_set,
+    "CocoPanopticDataset": panoptic_set,
 }
 
 
