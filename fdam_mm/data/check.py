@@ -13,6 +13,7 @@ from mmengine.registry import DATASETS, DefaultScope
 
 from fdam_mm.engine.quiet import quiet_imports
 
+from .check_dota import dota_set
 from .check_instances import instance_set
 from .check_panoptic import panoptic_set
 from .check_segmentation import segmentation_set
@@ -32,6 +33,7 @@ _KINDS = {  # by the nearest base class: the data set, not looked at yet, and it
     "BaseSegDataset": segmentation_set,
     "CocoDataset": instance_set,
     "CocoPanopticDataset": panoptic_set,
+    "DOTADataset": dota_set,
 }
 
 

@@ -18,7 +18,7 @@ SPLITS = ("train", "val", "test")
 _IMAGE_FOLDERS = ("images", "images/images")  # the second after unpacking in place
 _LABEL_FOLDERS = ("labelTxt", "labelTxt-v1.0/labelTxt", "labelTxt-v1.0", "labelTxt/labelTxt")
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
-_HEADERS = ("imagesource", "gsd")
+HEADERS = ("imagesource", "gsd")
 
 
 class LayoutError(ValueError):
@@ -126,7 +126,7 @@ def label_lines(file: Path) -> Iterator[tuple[int, str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise LabelError(f"{file}: unreadable ({error}), expected text") from error
     for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip() and line.split(":")[0].strip().lower() not in _HEADERS:
+        if line.strip() and line.split(":")[0].strip().lower() not in HEADERS:
             yield number, line
 
 

@@ -1,8 +1,6 @@
 """Read windows of large pictures of any kind as BGR, 8 bits, without keeping the whole picture."""
 
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,15 +11,8 @@ import numpy as np
 from PIL import Image
 
 from .png_rows import SIGNATURE, PngRows
+from .problems import UNREADABLE
 
-_UNREADABLE = (
-    OSError,
-    SyntaxError,  # Pillow's, for a broken PNG
-    ValueError,
-    EOFError,
-    struct.error,
-    zlib.error,
-)
 _WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N")  # grey with 16 bits
 
 
@@ -152,5 +143,5 @@ def _naming(file: Path) -> Iterator[None]:
             f"{file}: too large to be decoded at once ({error}), "
             "expected a PNG that is not interlaced, which is read row by row"
         ) from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise PictureError(f"{file}: unreadable ({error}), expected a whole picture") from error

@@ -151,7 +151,8 @@ def test_windows_far_apart(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found[index], pixels[top:bottom, left:right])
 
 
-def test_a_tall_picture_costs_no_memory(tmp_path: Path) -> None:
+def test_a_tall_picture_costs_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(png_rows, "_BAND", 1 << 17)
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((20000, 500, 3), np.uint8))  # 30 MB
     windows = place_windows(500, 20000, [256], [50])
     tracemalloc.start()
