@@ -2,7 +2,8 @@
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,9 +37,9 @@ class PictureRows:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        with _naming(file):
-            self._stream = file.open("rb")
-            self._rows = _decoder(self._stream)
+        with _naming(file), ExitStack() as stack:
+            self._rows = _decoder(stack.enter_context(file.open("rb")))
+            self._files = stack.pop_all()  # what is open now stays open
         self.width, self.height = self._rows.width, self._rows.height
 
     def read(self, count: int) -> np.ndarray:
@@ -50,7 +51,7 @@ class PictureRows:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stream.close()
+        self._files.close()
 
 
 def picture_size(file: Path) -> tuple[int, int]:
@@ -96,15 +97,18 @@ def pad_patch(patch: np.ndarray, size: int, colour: tuple[int, int, int]) -> np.
 
 
 class _WholePicture:
-    """A picture that Pillow decodes at once."""
+    """A picture that Pillow decodes at once, when the first rows are read."""
 
     def __init__(self, stream: BinaryIO) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(stream) as picture:
-                self.width, self.height = picture.size
-                self._pixels = _to_bgr(picture)
+            self._picture = Image.open(stream)
+        self.width, self.height = self._picture.size
         self._next = 0
+
+    @cached_property
+    def _pixels(self) -> np.ndarray:
+        return _to_bgr(self._picture)
 
     def read(self, count: int) -> np.ndarray:
         """Return the next rows, (count, W, 3) uint8 BGR."""

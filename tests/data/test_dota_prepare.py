@@ -250,9 +250,9 @@ def test_tool(src: Path, tmp_path: Path) -> None:
     told = fail(
         *("prepare_data.py", "dota", src, "data", "--split", "ss", "--workers", "1"), cwd=tmp_path
     )
-    assert "1 files were skipped" in told and "P1.png: unreadable" in told
+    assert "skipped files (1):" in told and "P1.png: unreadable" in told
     assert "train: 2 pictures, 2 patches, 1 labels" in told
-    assert "1 objects outside their picture, in 1 pictures: P0" in told
+    assert "objects outside their picture: 1, in P0" in told
     assert (tmp_path / "data/split_ss_dota/test/images/P7__1024__0___0.png").is_file()
 
 

@@ -114,7 +114,7 @@ def test_other_formats(tmp_path: Path, suffix: str, mode: str) -> None:
 def test_floating_point_is_refused(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(PictureError, match=r"a\.tif: unreadable \(its pixels are of .* mode F"):
-        picture_size(tmp_path / "a.tif")
+        whole(tmp_path / "a.tif")
 
 
 def interlaced(file: Path) -> Path:
