@@ -5,7 +5,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from fdam_mm.data.ade20k import FOLDER, PreparationError, prepare_ade20k
+from fdam_mm.data.ade20k import FOLDER, prepare_ade20k
+from fdam_mm.data.archives import PreparationError
 
 EXAMPLE = """example:
   python tools/prepare_data.py ade20k ~/Downloads/ADEChallengeData2016.zip data/ade

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from fdam_mm.data.ade20k import SPLITS, new_folder
+from fdam_mm.data.ade20k import SPLITS
+from fdam_mm.data.archives import new_folder
 from fdam_mm.data.scenes import CLASSES, MIN_SIDE, draw_scene
 
 RECORD = "demo_set.json"
