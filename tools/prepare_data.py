@@ -92,9 +92,7 @@ def run_coco(args: argparse.Namespace) -> str:
     made = prepare_coco(args.src.expanduser(), dst, args.allow_partial)
     line = f"{dst}: {'ready' if made else 'already prepared'}"
     if not has_panoptic(dst):
-        line += (
-            f", without panoptic segments: for these add {PANOPTIC_ZIP} to SRC and prepare anew"
-        )
+        line += f", without panoptic segments; put {PANOPTIC_ZIP} into SRC for them, too"
     return line
 
 

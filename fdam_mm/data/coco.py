@@ -131,7 +131,8 @@ def _unpack(src: Path, dst: Path, allow_partial: bool) -> None:
 def _unpack_pngs(inner: Path, dst: Path) -> None:
     """Replace a zip of PNGs, which the panoptic archive holds, by its folder."""
     with open_zip(inner) as archive:
-        members = {p: i for p, i in safe_members(archive, inner).items() if p.suffix == ".png"}
+        members = safe_members(archive, inner)
+        members = {path: info for path, info in members.items() if path.parts[0] == inner.stem}
         require_space(members.values(), dst)
         extract(archive, members, inner.parent, inner.name)
     inner.unlink()
