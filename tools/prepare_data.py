@@ -6,14 +6,17 @@ import os
 import sys
 from pathlib import Path
 
-from fdam_mm.data.ade20k import FOLDER, PreparationError, prepare_ade20k
+from fdam_mm.data.ade20k import FOLDER, prepare_ade20k
+from fdam_mm.data.archives import PreparationError
+from fdam_mm.data.coco import PANOPTIC_ZIP, has_panoptic, prepare_coco
 from fdam_mm.data.dota_prepare import SplitReport, prepare_dota
 from fdam_mm.data.dota_split import SCALES
 from fdam_mm.data.problems import shorten
 
-EXAMPLE = """example:
+EXAMPLE = """examples:
   python tools/prepare_data.py ade20k ~/Downloads/ADEChallengeData2016.zip data/ade
   python tools/prepare_data.py dota /datasets/DOTA data --split ss
+  python tools/prepare_data.py coco ~/Downloads/coco data/coco
 """
 ADE20K_EXAMPLE = """A zip is unpacked to DST/ADEChallengeData2016. For a folder, that path
 becomes a symbolic link to it; the folder itself is neither moved nor changed.
@@ -34,6 +37,15 @@ examples:
   python tools/prepare_data.py dota /datasets/DOTA data --split ms --workers 8
 """
 MAX_WORKERS = 8  # when --workers is left out
+COCO_EXAMPLE = """SRC holds train2017.zip, val2017.zip, annotations_trainval2017.zip and, for
+panoptic training, panoptic_annotations_trainval2017.zip: they are unpacked to DST. Where SRC holds
+them unpacked already, DST becomes a symbolic link to it; SRC is neither moved nor changed. Nothing
+is overwritten.
+
+examples:
+  python tools/prepare_data.py coco ~/Downloads/coco data/coco
+  python tools/prepare_data.py coco /datasets/coco data/coco
+"""
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,6 +57,7 @@ def parse_args() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="dataset", required=True, metavar="DATASET")
     add_ade20k(commands)
     add_dota(commands)
+    add_coco(commands)
     return parser.parse_args()
 
 
@@ -131,6 +144,33 @@ def dota_lines(report: SplitReport) -> list[str]:
                 total = sum(map(count, pictures))
                 lines.append(f"    objects {where}: {total}, in {shorten(names)}")
     return lines
+
+
+def add_coco(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "coco",
+        help="COCO 2017: instances and, if there, panoptic segments",
+        epilog=COCO_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("src", type=Path, help="folder with the official zips, or unpacked")
+    parser.add_argument("dst", type=Path, help="the folder to make: data/coco")
+    parser.add_argument(
+        "--allow-partial",
+        action="store_true",
+        help="accept other numbers of pictures than the official 118287 and 5000",
+    )
+    parser.set_defaults(prepare=run_coco)
+
+
+def run_coco(args: argparse.Namespace) -> str:
+    """Prepare COCO and return the line to show."""
+    dst = args.dst.expanduser()
+    made = prepare_coco(args.src.expanduser(), dst, args.allow_partial)
+    line = f"{dst}: {'ready' if made else 'already prepared'}"
+    if not has_panoptic(dst):
+        line += f", without panoptic segments; put {PANOPTIC_ZIP} into SRC for them, too"
+    return line
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ from torch import distributed
 
 from fdam_mm.checkpoints import CheckpointError
 
-from .quiet import quiet_imports
+from .quiet import quiet
 from .safe_loading import load_toolkit_checkpoints_safely
 
 _TOOLKITS = ("mmseg", "mmdet", "mmrotate")
@@ -214,7 +214,7 @@ def register_toolkit(scope: str) -> None:
     """Register all types of a toolkit (``mmseg``, ``mmdet`` or ``mmrotate``)."""
     if scope == "mmrotate":
         register_toolkit("mmdet")
-    with quiet_imports():
+    with quiet():
         utils = importlib.import_module(f"{scope}.utils")
         utils.register_all_modules(init_default_scope=False)
 
