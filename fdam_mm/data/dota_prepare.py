@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from .ade20k import PreparationError
+from .archives import PreparationError
 from .dota import SPLITS, LayoutError, Picture, find_pictures
 from .dota_patches import MIN_SHARE
 from .dota_split import KINDS, PADDING, Job, Outcome, Scales, split_picture, stamp

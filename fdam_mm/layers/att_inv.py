@@ -46,11 +46,12 @@ class _FrequencyMix(torch.autograd.Function):
     def forward(ctx, y, v, low, gamma_low, high, gamma_high):  # all Tensor, the last four optional
         ctx.save_for_backward(y, v, low, gamma_low, high, gamma_high)
         with float32_island(y):
-            out = y.clone(memory_format=torch.contiguous_format)
+            out = y  # torch.compile drops the gradient of a result that was written in place
             if low is not None:
-                out += (y * low.to(y.dtype).unsqueeze(-1)).mul_(gamma_low.to(y.dtype))
+                out = out + (y * low.to(y.dtype).unsqueeze(-1)).mul_(gamma_low.to(y.dtype))
             if high is not None:
-                out += (v - y).mul_(high.to(y.dtype).unsqueeze(-1)).mul_(gamma_high.to(y.dtype))
+                high = high.to(y.dtype).unsqueeze(-1)
+                out = out + (v - y).mul_(high).mul_(gamma_high.to(y.dtype))
         return out
 
     @staticmethod
@@ -111,7 +112,7 @@ class AttInv(nn.Module):
         gamma_init: float = 1e-5,
     ) -> None:
         super().__init__()
-        if dim % num_heads:
+        if num_heads < 1 or dim % num_heads:
             raise ValueError(f"dim {dim} is not a multiple of num_heads {num_heads}")
         self.num_heads = num_heads
         self.low, self.high = low, high
@@ -126,10 +127,9 @@ class AttInv(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Gates as the linears of a ViT: truncated normal, std 0.02, zero bias."""
+        """Gates as torch starts linears, as in the official release."""
         for gate in (m for m in self.children() if isinstance(m, nn.Linear)):
-            nn.init.trunc_normal_(gate.weight, std=0.02)
-            nn.init.zeros_(gate.bias)
+            gate.reset_parameters()
 
     def gates(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """``low`` and ``high``, each (..., h), or None where switched off; ``x`` is (..., C)."""

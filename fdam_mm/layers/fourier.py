@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.nn import functional as F
 
 
@@ -75,12 +76,19 @@ def _build(height: int, width: int, filter_size: int) -> FourierGrid:
     )
 
 
-@torch.compiler.assume_constant_result
 def fourier_grid(
     height: int, width: int, filter_size: int, device: torch.device, dtype: torch.dtype
 ) -> FourierGrid:
-    """The constants of a grid on ``device`` in ``dtype``, built in float64 and kept for reuse."""
-    return _cached_grid(height, width, filter_size, device, dtype)
+    """The constants of a grid on ``device`` in ``dtype``, built in float64 and kept for reuse.
+
+    torch.compile compiles once per grid: ``len(range(n))`` makes a symbolic size a number.
+    """
+    return _constant_grid(len(range(height)), len(range(width)), filter_size, device, dtype)
+
+
+@torch.compiler.assume_constant_result
+def _constant_grid(*grid: int | torch.device | torch.dtype) -> FourierGrid:
+    return _cached_grid(*grid)
 
 
 @lru_cache(maxsize=256)
@@ -88,6 +96,11 @@ def _cached_grid(
     height: int, width: int, filter_size: int, device: torch.device, dtype: torch.dtype
 ) -> FourierGrid:
     # Kept tensors must be ordinary ones, whatever mode the first call runs in.
-    with torch.inference_mode(False), torch.no_grad(), torch.device("cpu"):
+    with (
+        unset_fake_temporarily(),
+        torch.inference_mode(False),
+        torch.no_grad(),
+        torch.device("cpu"),
+    ):
         grid = _build(height, width, filter_size)
         return FourierGrid(*(t.to(device=device, dtype=dtype).contiguous() for t in grid))

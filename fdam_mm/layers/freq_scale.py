@@ -38,7 +38,8 @@ class FreqScale(nn.Module):
         mlp_ratio: Hidden channels of the routing MLP over C.
 
     Raises:
-        ValueError: ``dim`` is not a multiple of ``groups``, or the MLP would have no channel.
+        ValueError: ``dim`` is not a multiple of ``groups``, there is no filter, or the MLP would
+            have no channel.
     """
 
     def __init__(
@@ -50,9 +51,13 @@ class FreqScale(nn.Module):
         mlp_ratio: float = 1 / 16,
     ) -> None:
         super().__init__()
-        if dim % groups:
+        if groups < 1 or dim % groups:
             raise ValueError(
                 f"dim {dim} is not a multiple of groups {groups}; choose other groups"
+            )
+        if num_filters < 1 or filter_size < 1:
+            raise ValueError(
+                f"num_filters {num_filters} and filter_size {filter_size} must be at least 1"
             )
         hidden = int(dim * mlp_ratio)
         if hidden < 1:
@@ -70,10 +75,11 @@ class FreqScale(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Bases near zero, so that the layer starts near the identity."""
+        """Bases near zero, so that the layer starts near the identity; the MLP as torch starts
+        linears, as in the official release."""
         nn.init.trunc_normal_(self.bases, std=1e-5)
         for linear in (self.reweight.fc1, self.reweight.fc2):
-            nn.init.trunc_normal_(linear.weight, std=0.02)
+            linear.reset_parameters()
 
     def forward(
         self, x: Tensor, hw: tuple[int, int] | None = None, num_prefix_tokens: int = 0
@@ -112,6 +118,8 @@ class FreqScale(nn.Module):
 
     def _scale(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> the same, with the residual."""
+        if x.shape[0] == 0:  # which FFTs refuse
+            return x
         with float32_island(x):
             x32 = at_least_float32(x)
             scale = self._scale_by_matrices if use_matrices(x) else self._scale_by_fft
@@ -127,7 +135,7 @@ class FreqScale(nn.Module):
         odd = self._mix(routing, grid.odd_rows, grid.odd_cols)
         scaled = _ScaleSpectrum.apply(spectrum, even, odd)
         scaled = (grid.cols.t() @ scaled).flatten(2)  # (B, H, W * C)
-        back = grid.rows.t().expand(len(x), -1, -1)
+        back = grid.rows.t().expand(x.shape[0], -1, -1)
         return torch.baddbmm(x.flatten(2), back, scaled).view_as(x)
 
     def _scale_by_fft(self, x: Tensor) -> Tensor:
@@ -135,8 +143,11 @@ class FreqScale(nn.Module):
         height, width = x.shape[1:3]
         grid = fourier_grid(height, width, self.filter_size, x.device, x.dtype)
         weight = self._mix(self._routing(x.mean((1, 2))), grid.all_rows, grid.even_cols)
-        spectrum = torch.fft.rfft2(x, dim=(1, 2), norm="ortho") * weight
-        return x + torch.fft.irfft2(spectrum, s=(height, width), dim=(1, 2), norm="ortho")
+        # Over the last axes: faster backward, and torch.compile has the others' strides wrong.
+        maps = x.permute(0, 3, 1, 2).contiguous()
+        spectrum = torch.fft.rfft2(maps, norm="ortho") * weight.permute(0, 3, 1, 2)
+        scaled = torch.fft.irfft2(spectrum, s=(height, width), norm="ortho")
+        return x + scaled.permute(0, 2, 3, 1)
 
     def _routing(self, mean: Tensor) -> Tensor:
         """(B, C) means -> (B, G, f) weights of the bases, in (-1, 1)."""

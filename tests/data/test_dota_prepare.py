@@ -15,7 +15,7 @@ from PIL import Image
 from support.tools import ROOT, fail
 
 from fdam_mm.data import dota_prepare, dota_split
-from fdam_mm.data.ade20k import PreparationError
+from fdam_mm.data.archives import PreparationError
 from fdam_mm.data.dota_prepare import SplitReport, prepare_dota
 from fdam_mm.data.dota_split import PADDING, SCALES, Scales
 

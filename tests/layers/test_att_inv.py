@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from support.compiled import check_compiled
 from support.golden import load_case, relative_error
 from torch import Tensor
 
@@ -131,6 +132,15 @@ def test_saves_little_for_backward() -> None:
     inputs = {t.data_ptr() for t in (x, v, y)}
     extra = sum(t.numel() for t in kept if t.numel() >= 200 and t.data_ptr() not in inputs)
     assert extra < 0.5 * x.numel()
+
+
+@pytest.mark.parametrize(("low", "high"), [(True, True), (True, False), (False, True)])
+def test_compiles(low: bool, high: bool) -> None:
+    layer = AttInvAttention(32, 4, low=low, high=high)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    check_compiled(layer, compiled, (torch.randn(2, 6, 32),))
 
 
 def test_bad_heads() -> None:

@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from support.compiled import check_compiled
 from support.golden import load_case, relative_error
 
 from fdam_mm.checkpoints import convert
 from fdam_mm.layers import FreqScale, freq_scale, reference
+from fdam_mm.layers.fourier import _cached_grid
 
 GRIDS = [
     (1, 1),
@@ -131,22 +133,33 @@ def test_constants_survive_inference_mode() -> None:
 
 def test_compiles(form: str) -> None:
     layer = make()
-    x = torch.randn(2, 32, 6, 7)
     compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
-    torch.testing.assert_close(compiled(x), layer(x))
+    for hw in ((6, 7), (9, 4), (5, 8)):  # from the second on, sizes are symbols
+        check_compiled(layer, compiled, (torch.randn(2, 32, *hw),))
 
 
 def test_exports(form: str) -> None:
+    """On a grid that was not seen before: what is kept for reuse must not come from the export."""
+    _cached_grid.cache_clear()
     layer = make().eval()
     x = torch.randn(2, 32, 6, 7)
-    program = torch.export.export(layer, (x,))
-    torch.testing.assert_close(program.module()(x), layer(x))
+    program = torch.export.export(layer, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    for batch in (x, torch.randn(3, 32, 6, 7)):
+        expected = layer(batch)
+        assert type(expected) is torch.Tensor
+        torch.testing.assert_close(program.module()(batch), expected)
+
+
+def test_no_pictures(form: str) -> None:
+    assert make()(torch.zeros(0, 32, 6, 7)).shape == (0, 32, 6, 7)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         (dict(dim=30), "dim 30 is not a multiple of groups 16"),
+        (dict(dim=16, groups=0), "not a multiple of groups 0"),
+        (dict(dim=16, num_filters=0), "num_filters 0 and filter_size 14 must be at least 1"),
         (dict(dim=16, mlp_ratio=0.01), "leaves no hidden channel"),
     ],
 )
