@@ -23,22 +23,22 @@ stuff_classes = (
     "wire",
 )
 palette = [
-    (0, 73, 146),
-    (0, 146, 146),
-    (109, 182, 255),
-    (146, 0, 0),
-    (219, 109, 0),
-    (255, 182, 119),
-    (0, 36, 73),
-    (0, 73, 73),
-    (54, 91, 127),
-    (73, 0, 0),
-    (109, 54, 0),
-    (127, 91, 59),
-    (255, 255, 109),
+    [0, 73, 146],
+    [0, 146, 146],
+    [109, 182, 255],
+    [146, 0, 0],
+    [219, 109, 0],
+    [255, 182, 119],
+    [0, 36, 73],
+    [0, 73, 73],
+    [54, 91, 127],
+    [73, 0, 0],
+    [109, 54, 0],
+    [127, 91, 59],
+    [255, 255, 109],
 ]
 data_root = "data/demo_coco/"
-max_iters = 1500
+max_iters = 900
 
 norm_cfg = dict(type="GN", num_groups=8)
 layers = dict(num_heads=4, num_points=4, feedforward_channels=256)
@@ -154,7 +154,7 @@ val_cfg = dict(type="ValLoop")
 test_cfg = dict(type="TestLoop")
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.01),
+    optimizer=dict(type="AdamW", lr=1e-3, betas=(0.9, 0.97), weight_decay=0.01),
     clip_grad=dict(max_norm=1.0),
     constructor="FDAMOptimWrapperConstructor",
     paramwise_cfg=dict(),
