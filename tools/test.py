@@ -10,6 +10,7 @@ from fdam_mm.engine.launch import (
     add_run_arguments,
     build_runner,
     clear_errors,
+    end_together,
     parser,
     run_config,
 )
@@ -41,6 +42,7 @@ def main() -> None:
     if args.amp:
         config.test_cfg.fp16 = True
     build_runner(config).test()
+    end_together()
 
 
 def save_predictions(config: Config, out: str) -> None:

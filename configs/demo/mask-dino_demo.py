@@ -38,6 +38,7 @@ palette = [
     [255, 255, 109],
 ]
 data_root = "data/demo_coco/"
+demo_set = dict(layout="coco", train=1024, val=32, size=128)
 max_iters = 900
 
 norm_cfg = dict(type="GN", num_groups=8)

@@ -19,6 +19,7 @@ train_pipeline = [
         recompute_bbox=True,
         allow_negative_crop=True,
     ),
+    dict(type="FilterAnnotations", min_gt_bbox_wh=(1e-5, 1e-5), by_mask=True, keep_empty=False),
     dict(type="Pad", size=image_size, pad_val=dict(img=(128.0, 128.0, 128.0), masks=0, seg=255)),
     dict(type="PackDetInputs"),
 ]
@@ -33,7 +34,8 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     sampler=dict(type="InfiniteSampler", shuffle=True),
-    dataset=dict(pipeline=train_pipeline),
+    # pictures without things have stuff to learn from
+    dataset=dict(pipeline=train_pipeline, filter_cfg=dict(filter_empty_gt=False, min_size=32)),
 )
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from fdam_mm.data.ade20k import new_folder
+from fdam_mm.data.archives import new_folder
 from fdam_mm.data.demo_ade20k import ADE20KLayout
 from fdam_mm.data.demo_coco import COCOLayout
 from fdam_mm.data.demo_layout import SPLITS, DemoLayout

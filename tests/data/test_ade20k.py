@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from fdam_mm.data import ade20k
-from fdam_mm.data.ade20k import FOLDER, PreparationError, layout_problems, prepare_ade20k
+from fdam_mm.data.ade20k import FOLDER, layout_problems, prepare_ade20k
+from fdam_mm.data.archives import PreparationError
 
 REPO = Path(__file__).parents[2]
 FILES = {

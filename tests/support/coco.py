@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.registry import DATASETS, init_default_scope
 from PIL import Image
+
+from fdam_mm.engine.launch import register_toolkit
+
+from .tools import ROOT
 
 CATEGORIES = [  # ids have gaps, as COCO's do
     dict(id=2, name="disc", isthing=1),
@@ -70,6 +77,28 @@ def write_coco(root: Path, pictures: Sequence[Picture], split: str = "train") ->
     )
     _dump(root / f"annotations/panoptic_{name}.json", images, panoptic, CATEGORIES)
     return root
+
+
+def read_coco_config(kind: str, size: int | None = None) -> Config:
+    """The Mask DINO config of a ``kind``, coco or coco-panoptic, whose pipelines shrink to
+    ``size`` x ``size``."""
+    name = f"mask-dino_r50_4scale_8xb2-lsj-50e_{kind}.py"
+    config = Config.fromfile(ROOT / "configs/mask_dino" / name)
+    if size:
+        for split in ("train", "val"):
+            for step in config[f"{split}_dataloader"].dataset.pipeline:
+                step.update({k: (size, size) for k in ("scale", "crop_size", "size") if k in step})
+    init_default_scope("mmdet")
+    register_toolkit("mmdet")
+    return config
+
+
+def build_coco(config: Config, root: Path, split: str, **settings: object) -> BaseDataset:
+    """The data set of a config's split on a drawn set."""
+    dataset = config[f"{split}_dataloader"].dataset
+    metainfo = METAINFO if "panoptic" in dataset.ann_file else dict(classes=THINGS)
+    settings = dict(data_root=str(root), metainfo=metainfo) | settings
+    return DATASETS.build(dict(dataset) | settings)
 
 
 def write_ids(file: Path, ids: np.ndarray) -> None:
