@@ -22,24 +22,24 @@ stuff_classes = (
     "fine_diagonal_ground",
     "wire",
 )
-palette = [
-    [0, 73, 146],
-    [0, 146, 146],
-    [109, 182, 255],
-    [146, 0, 0],
-    [219, 109, 0],
-    [255, 182, 119],
-    [0, 36, 73],
-    [0, 73, 73],
-    [54, 91, 127],
-    [73, 0, 0],
-    [109, 54, 0],
-    [127, 91, 59],
-    [255, 255, 109],
+palette = [  # tuples: mmdet cannot draw lists
+    (0, 73, 146),
+    (0, 146, 146),
+    (109, 182, 255),
+    (146, 0, 0),
+    (219, 109, 0),
+    (255, 182, 119),
+    (0, 36, 73),
+    (0, 73, 73),
+    (54, 91, 127),
+    (73, 0, 0),
+    (109, 54, 0),
+    (127, 91, 59),
+    (255, 255, 109),
 ]
 data_root = "data/demo_coco/"
 demo_set = dict(layout="coco", train=1024, val=32, size=128)
-max_iters = 900
+max_iters = 1200
 
 norm_cfg = dict(type="GN", num_groups=8)
 layers = dict(num_heads=4, num_points=4, feedforward_channels=256)

@@ -15,10 +15,10 @@ from fdam_mm.data.scenes import PALETTE as TEXTURE_PALETTE
 
 THINGS: tuple[str, ...] = CLASSES[:NUM_TEXTURES]  # the objects
 STUFF: tuple[str, ...] = (*(f"{name}_ground" for name in THINGS), CLASSES[WIRE])
-PALETTE: list[list[int]] = [
-    *TEXTURE_PALETTE[:NUM_TEXTURES],
-    *([value // 2 for value in colour] for colour in TEXTURE_PALETTE[:NUM_TEXTURES]),
-    TEXTURE_PALETTE[WIRE],
+PALETTE: list[tuple[int, ...]] = [
+    *(tuple(colour) for colour in TEXTURE_PALETTE[:NUM_TEXTURES]),
+    *(tuple(value // 2 for value in colour) for colour in TEXTURE_PALETTE[:NUM_TEXTURES]),
+    tuple(TEXTURE_PALETTE[WIRE]),
 ]  # a ground is a darker shade of its texture
 _NAMES = {"training": "train2017", "validation": "val2017"}
 
