@@ -172,7 +172,7 @@ default_hooks = dict(
         type="CheckpointHook", by_epoch=False, interval=max_iters // 3, max_keep_ckpts=2
     ),
     sampler_seed=dict(type="DistSamplerSeedHook"),
-    visualization=dict(type="DetVisualizationHook"),
+    visualization=dict(type="DetVisualizationHook", score_thr=0.25),
 )
 visualizer = dict(type="PanelVisualizer", min_side=640)
 log_processor = dict(by_epoch=False)
