@@ -12,6 +12,7 @@ from fdam_mm.engine.launch import (
     clear_errors,
     end_together,
     parser,
+    require_data,
     run_config,
 )
 
@@ -33,6 +34,7 @@ def main() -> None:
     args = arguments.parse_args()
     config = run_config(args)
     config.load_from, config.resume = args.checkpoint, False
+    require_data(config, "test")
     if args.out:
         save_predictions(config, args.out)
     if args.show_dir:

@@ -11,8 +11,9 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS, DefaultScope
 
-from fdam_mm.engine.quiet import quiet_imports
+from fdam_mm.engine.quiet import quiet
 
+from .check_dota import dota_set
 from .check_instances import instance_set
 from .check_panoptic import panoptic_set
 from .check_segmentation import segmentation_set
@@ -32,6 +33,7 @@ _KINDS = {  # by the nearest base class: the data set, not looked at yet, and it
     "BaseSegDataset": segmentation_set,
     "CocoDataset": instance_set,
     "CocoPanopticDataset": panoptic_set,
+    "DOTADataset": dota_set,
 }
 
 
@@ -115,7 +117,7 @@ def _dataset_class(name: str | type, split: str) -> type[BaseDataset]:
     """
     found = name
     if isinstance(name, str):
-        with quiet_imports(), DATASETS.switch_scope_and_registry(None) as registry:
+        with quiet(), DATASETS.switch_scope_and_registry(None) as registry:
             found = registry.get(name)
     if found is None:
         raise ConfigError(

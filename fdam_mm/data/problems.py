@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 _ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 swap height and width
-_UNREADABLE = (
+UNREADABLE = (
     OSError,
     SyntaxError,  # Pillow's, for a broken PNG
     ValueError,
@@ -59,7 +59,7 @@ def read_picture(file: Path, use: Callable[[Image.Image], Any], problems: list[P
         with Image.open(file) as picture:
             picture.load()
             return use(picture)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         problems.append(Problem(file, f"unreadable ({error})", "a whole picture"))
         return None
 

@@ -8,7 +8,7 @@ import logging
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import distributed
 
 from fdam_mm.checkpoints import CheckpointError
 
-from .quiet import quiet_imports
+from .quiet import quiet
 from .safe_loading import load_toolkit_checkpoints_safely
 
 _TOOLKITS = ("mmseg", "mmdet", "mmrotate")
@@ -138,6 +138,36 @@ def run_config(args: argparse.Namespace) -> Config:
     return config
 
 
+def require_data(config: Config, *splits: str) -> None:
+    """See that the folders and annotation files of ``splits`` (train, val, test) are there.
+
+    The toolkits say it in as many ways as they have data sets, some of them hard to read.
+
+    Raises:
+        UsageError: One is missing; names it.
+    """
+    for loader in (f"{split}_dataloader" for split in splits):
+        for dataset in _datasets(config.get(loader)):
+            path = Path(dataset["data_root"], dataset.get("ann_file") or "")
+            if not path.exists():
+                raise UsageError(
+                    f"{path} of the config's {loader} does not exist. Prepare the data, see "
+                    "tools/prepare_data.py --help, or say where it is: --cfg-options "
+                    "data_root=FOLDER; tools/check_data.py CONFIG checks it"
+                )
+
+
+def _datasets(settings: Any) -> Iterator[dict[str, Any]]:
+    """Settings of data sets on a local disk, however deep they stand."""
+    if isinstance(settings, dict):
+        if settings.get("data_root") and not settings.get("backend_args"):
+            yield settings
+        settings = list(settings.values())
+    if isinstance(settings, list):
+        for value in settings:
+            yield from _datasets(value)
+
+
 def refuse_overwriting(config: Config) -> None:
     """A new training in the folder of an old one would replace its checkpoints.
 
@@ -184,7 +214,7 @@ def register_toolkit(scope: str) -> None:
     """Register all types of a toolkit (``mmseg``, ``mmdet`` or ``mmrotate``)."""
     if scope == "mmrotate":
         register_toolkit("mmdet")
-    with quiet_imports():
+    with quiet():
         utils = importlib.import_module(f"{scope}.utils")
         utils.register_all_modules(init_default_scope=False)
 

@@ -1,9 +1,10 @@
-"""Importing the toolkits without their messages."""
+"""Calling the toolkits without what they print."""
 
 import contextlib
 import io
 
 
-def quiet_imports() -> contextlib.AbstractContextManager:
-    """At import the toolkits print, once per module, that an optional data source is missing."""
+def quiet() -> contextlib.AbstractContextManager:
+    """Drop prints: at import, once per module, that an optional data source is missing; and the
+    steps of reading a JSON."""
     return contextlib.redirect_stdout(io.StringIO())

@@ -8,9 +8,9 @@ from mmengine.fileio import get
 from mmengine.registry import TRANSFORMS
 
 from fdam_mm.data.segment_ids import segment_ids
-from fdam_mm.engine.quiet import quiet_imports
+from fdam_mm.engine.quiet import quiet
 
-with quiet_imports():
+with quiet():
     from mmdet.datasets.transforms import LoadAnnotations, LoadPanopticAnnotations
 
 

@@ -1,21 +1,20 @@
 """The PQ of a COCO panoptic data set."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
-from mmengine.fileio import get_local_path
+from mmengine.fileio import get_local_path, join_path
 from mmengine.logging import MMLogger
 from mmengine.registry import METRICS
 
-from fdam_mm.engine.quiet import quiet_imports
+from fdam_mm.engine.quiet import quiet
 
 from .loading import read_segment_ids
 from .quality import Segments, panoptic_quality, pq_counts
 
-with quiet_imports():
+with quiet():
     from mmdet.datasets.api_wrappers import COCOPanoptic
     from mmdet.evaluation.metrics.coco_panoptic_metric import (
         parse_pq_results,
@@ -58,7 +57,7 @@ class CocoPanopticQuality(BaseMetric):
         self.seg_prefix = seg_prefix
         self.classwise = classwise
         self.backend_args = backend_args
-        with get_local_path(ann_file, backend_args=backend_args) as file, quiet_imports():
+        with get_local_path(ann_file, backend_args=backend_args) as file, quiet():
             self.coco = COCOPanoptic(file)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -97,7 +96,8 @@ class CocoPanopticQuality(BaseMetric):
         segments = self.coco.imgToAnns[sample["img_id"]]
         if not segments:
             return np.zeros((len(labels), 4))
-        file = str(Path(self.seg_prefix, self.coco.imgs[sample["img_id"]]["segm_file"]))
+        name = self.coco.imgs[sample["img_id"]]["segm_file"]
+        file = join_path(self.seg_prefix, name, backend_args=self.backend_args)
         true = Segments(
             map=read_segment_ids(file, self.backend_args),
             ids=np.array([segment["id"] for segment in segments]),

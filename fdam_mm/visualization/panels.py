@@ -10,9 +10,9 @@ from mmengine.registry import VISUALIZERS
 from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 
-from fdam_mm.engine.quiet import quiet_imports
+from fdam_mm.engine.quiet import quiet
 
-with quiet_imports():
+with quiet():
     from mmdet.evaluation.functional import INSTANCE_OFFSET
     from mmdet.structures import DetDataSample
     from mmdet.visualization import DetLocalVisualizer
