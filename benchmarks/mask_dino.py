@@ -21,6 +21,10 @@ from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
 from fdam_mm.engine.launch import read_config, register_toolkit
+from fdam_mm.engine.quiet import quiet
+
+with quiet():
+    from mmdet.testing import demo_mm_inputs
 
 CONFIG = "configs/mask_dino/mask-dino_r50_4scale_8xb2-lsj-12e_coco.py"
 NAME = "model.panoptic_head.pixel_decoder"
@@ -64,8 +68,6 @@ def build(variant: str, args: argparse.Namespace) -> nn.Module:
 
 
 def make_step(model: nn.Module, args: argparse.Namespace) -> Callable[[], None]:
-    from mmdet.testing import demo_mm_inputs
-
     data = demo_mm_inputs(
         args.batch,
         (3, args.size, args.size),
