@@ -63,7 +63,8 @@ def save_pictures(config: Config, folder: str) -> None:
     if config.default_scope == "mmseg":
         config.visualizer.save_dir = folder
     else:
-        hook.test_out_dir = str(Path(folder).absolute())  # mmdet takes it relative to work_dir
+        # mmdet joins a relative folder to its work folder, again with every batch.
+        hook.test_out_dir = str(Path(folder).absolute())
 
 
 def augment(config: Config) -> None:

@@ -10,10 +10,16 @@ import numpy as np
 from pycocotools import mask as rle
 
 from fdam_mm.data.demo_layout import DemoLayout, write_photo, write_picture
-from fdam_mm.data.scenes import CLASSES, NUM_TEXTURES, PALETTE, WIRE, Scene
+from fdam_mm.data.scenes import CLASSES, NUM_TEXTURES, WIRE, Scene
+from fdam_mm.data.scenes import PALETTE as TEXTURE_PALETTE
 
 THINGS: tuple[str, ...] = CLASSES[:NUM_TEXTURES]  # the objects
 STUFF: tuple[str, ...] = (*(f"{name}_ground" for name in THINGS), CLASSES[WIRE])
+PALETTE: list[tuple[int, ...]] = [
+    *(tuple(colour) for colour in TEXTURE_PALETTE[:NUM_TEXTURES]),
+    *(tuple(value // 2 for value in colour) for colour in TEXTURE_PALETTE[:NUM_TEXTURES]),
+    tuple(TEXTURE_PALETTE[WIRE]),
+]  # a ground is a darker shade of its texture
 _NAMES = {"training": "train2017", "validation": "val2017"}
 
 
@@ -126,16 +132,14 @@ def _instance(segment: Segment) -> dict[str, Any]:
 
 
 def _categories(with_stuff: bool) -> list[dict[str, Any]]:
-    """Return COCO's entries; a ground has the darkened colour of the texture's objects."""
-    colours = [*PALETTE[:NUM_TEXTURES], *([c // 2 for c in p] for p in PALETTE[:NUM_TEXTURES])]
-    colours.append(PALETTE[WIRE])
+    """Return COCO's entries, which start from id 1."""
     entries = []
     for index, name in enumerate(THINGS + STUFF):
         is_thing = index < len(THINGS)
         group = "object" if is_thing else "background"
         entry = dict(id=index + 1, name=name, supercategory=group)
         if with_stuff:
-            entry.update(isthing=int(is_thing), color=colours[index])
+            entry.update(isthing=int(is_thing), color=PALETTE[index])
         if is_thing or with_stuff:
             entries.append(entry)
     return entries

@@ -11,6 +11,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from support.tools import ROOT
 
+from fdam_mm.data import demo_coco
 from fdam_mm.data.scenes import CLASSES, PALETTE
 from fdam_mm.engine.launch import register_toolkit
 from fdam_mm.layers import AttInv, FreqScale
@@ -103,3 +104,13 @@ def test_demo_names_the_drawn_classes() -> None:
     config = Config.fromfile(CONFIGS / "demo/vit_demo.py")
     assert config.classes == CLASSES and config.palette == PALETTE
     assert config.train_dataloader.dataset.metainfo == dict(classes=CLASSES, palette=PALETTE)
+
+
+def test_mask_dino_demo_names_the_drawn_classes() -> None:
+    config = Config.fromfile(CONFIGS / "demo/mask-dino_demo.py")
+    things, stuff = demo_coco.THINGS, demo_coco.STUFF
+    known = dict(classes=things + stuff, thing_classes=things, stuff_classes=stuff)
+    for loader in (config.train_dataloader, config.val_dataloader):
+        assert loader.dataset.metainfo == dict(**known, palette=demo_coco.PALETTE)
+    head = config.model.panoptic_head
+    assert (head.num_things_classes, head.num_stuff_classes) == (len(things), len(stuff))
