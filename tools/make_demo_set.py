@@ -1,17 +1,20 @@
 #!/usr/bin/env python
-"""Write the demo set: drawn scenes, labelled, in ADE20K's layout."""
+"""Write the demo set: drawn scenes, labelled, in the layout that a toolkit reads."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from fdam_mm.data.demo_set import write_demo_set
+from fdam_mm.data.demo_set import LAYOUTS, write_demo_set
 from fdam_mm.engine.launch import parser
 
 
 def parse_args() -> argparse.Namespace:
-    arguments = parser(__doc__, "tools/make_demo_set.py data/demo --train 256 --val 32")
+    arguments = parser(__doc__, "tools/make_demo_set.py data/demo_coco --layout coco --train 512")
     arguments.add_argument("root", type=Path, help="folder to make; never overwritten")
+    arguments.add_argument(
+        "--layout", choices=LAYOUTS, default="ade20k", help="format of the files (%(default)s)"
+    )
     arguments.add_argument(
         "--train", type=int, default=256, help="training pictures (%(default)s)"
     )
@@ -24,7 +27,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     try:
-        write_demo_set(args.root, args.train, args.val, args.size, args.seed)
+        write_demo_set(args.root, args.train, args.val, args.size, args.seed, args.layout)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -1,34 +1,38 @@
-"""A demo set: scenes written to disk in ADE20K's layout (`CLASSES` in `scenes.py`)."""
+"""A demo set: drawn scenes written to disk, in the layout that a toolkit reads.
+
+A further layout is a `DemoLayout` of its own, in its own module, and an entry of `LAYOUTS`.
+"""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
-from fdam_mm.data.ade20k import SPLITS, new_folder
-from fdam_mm.data.scenes import CLASSES, MIN_SIDE, draw_scene
+from fdam_mm.data.ade20k import new_folder
+from fdam_mm.data.demo_ade20k import ADE20KLayout
+from fdam_mm.data.demo_coco import COCOLayout
+from fdam_mm.data.demo_layout import SPLITS, DemoLayout
+from fdam_mm.data.scenes import MIN_SIDE, Scene, draw_scene
 
+LAYOUTS: dict[str, DemoLayout] = {"ade20k": ADE20KLayout(), "coco": COCOLayout()}
 RECORD = "demo_set.json"
 _VERSION = 1  # raise it when the same parameters give other pictures
-_SHORT_NAMES = {"training": "train", "validation": "val"}
-_JPEG_OPTIONS = [
-    cv2.IMWRITE_JPEG_QUALITY,
-    97,
-    cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,  # keeps the colour of one-pixel details
-]
 
 
 def write_demo_set(
-    root: Path, num_train: int, num_val: int, size: int = 128, seed: int = 0
+    root: Path,
+    num_train: int,
+    num_val: int,
+    size: int = 128,
+    seed: int = 0,
+    layout: str = "ade20k",
 ) -> None:
     """Write pictures and annotations; a set that is there with the same parameters is kept.
 
-    The files are `images/{training,validation}/DEMO_{train,val}_00000001.jpg` and
-    `annotations/.../NAME.png` (uint8; 0 is unlabelled, the others are class index + 1). A picture
-    depends on the seed, its split and its number alone, so a smaller set is the start of a larger.
+    A picture depends on the seed, its split and its number alone: not on the layout, and a smaller
+    set is the start of a larger.
 
     Args:
         root: folder to make; it must be missing, empty or a finished set of these parameters.
@@ -36,20 +40,25 @@ def write_demo_set(
         num_val: number of validation pictures, at least 1.
         size: height and width in pixels.
         seed: 0 or more.
+        layout: one of `LAYOUTS`, which describe the files.
 
     Raises:
-        ValueError: a number is out of range.
+        ValueError: a number is out of range, or the layout is unknown.
         FileExistsError: the root holds something else.
     """
     counts = {"training": num_train, "validation": num_val}
     _require_numbers(num_train, num_val, size, seed)
-    record = dict(version=_VERSION, **counts, size=size, seed=seed, classes=list(CLASSES))
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout is {layout!r}, expected one of {', '.join(LAYOUTS)}")
+    classes = list(LAYOUTS[layout].classes)
+    record = dict(version=_VERSION, layout=layout, **counts, size=size, seed=seed, classes=classes)
     root = Path(root).resolve()
     if _is_finished(root, record):
         return
     with new_folder(root) as folder:
         for split in SPLITS:
-            _write_split(folder, split, counts[split], size, seed)
+            scenes = _draw_scenes(split, counts[split], size, seed)
+            LAYOUTS[layout].write_split(folder, split, scenes)
         (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
@@ -79,8 +88,9 @@ def _is_finished(root: Path, record: dict) -> bool:
         raise FileExistsError(
             f"{root} exists and is not a demo set (no readable {RECORD}); {advice}"
         ) from error
-    if found != record:
-        given = found if isinstance(found, dict) else {}
+    given = found if isinstance(found, dict) else {}
+    given.setdefault("layout", "ade20k")  # of sets from before there were others
+    if given != record:
         differences = ", ".join(
             f"{name} is {given.get(name)}, expected {value}"
             for name, value in record.items()
@@ -89,8 +99,9 @@ def _is_finished(root: Path, record: dict) -> bool:
         raise FileExistsError(
             f"{root} is a demo set with other parameters: {differences}; {advice}"
         )
-    missing = [file for split in SPLITS for file in _files(root, split, record[split])]
-    missing = [file for file in missing if not file.is_file()]
+    layout = LAYOUTS[record["layout"]]
+    files = [root / file for split in SPLITS for file in layout.files(split, record[split])]
+    missing = [file for file in files if not file.is_file()]
     if missing:
         raise FileExistsError(
             f"{root} is a demo set that lacks {len(missing)} files, such as {missing[0]}; {advice}"
@@ -98,31 +109,7 @@ def _is_finished(root: Path, record: dict) -> bool:
     return True
 
 
-def _files(root: Path, split: str, count: int) -> list[Path]:
-    """Return the paths of a split: image, annotation, image, annotation, ..."""
-    files: list[Path] = []
-    for number in range(1, count + 1):
-        name = f"DEMO_{_SHORT_NAMES[split]}_{number:08d}"
-        files.append(root / "images" / split / f"{name}.jpg")
-        files.append(root / "annotations" / split / f"{name}.png")
-    return files
-
-
-def _write_split(root: Path, split: str, count: int, size: int, seed: int) -> None:
-    for kind in ("images", "annotations"):
-        (root / kind / split).mkdir(parents=True)
-    files = _files(root, split, count)
-    pairs = zip(files[::2], files[1::2], strict=True)
-    for index, (image, annotation) in enumerate(tqdm(pairs, desc=split, total=count)):
+def _draw_scenes(split: str, count: int, size: int, seed: int) -> Iterator[Scene]:
+    for index in tqdm(range(count), desc=split):
         rng = np.random.default_rng([seed, SPLITS.index(split), index])
-        scene = draw_scene(rng, (size, size))
-        _write_picture(image, scene.image[..., ::-1], _JPEG_OPTIONS)  # cv2 wants BGR
-        _write_picture(annotation, scene.semantic(), [])
-
-
-def _write_picture(file: Path, pixels: np.ndarray, options: list[int]) -> None:
-    """Encode by the file's suffix and write; unlike cv2.imwrite, raise when the disk refuses."""
-    done, data = cv2.imencode(file.suffix, pixels, options)
-    if not done:
-        raise OSError(f"cannot encode {file} from an array of shape {pixels.shape}")
-    file.write_bytes(data.tobytes())
+        yield draw_scene(rng, (size, size))

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -7,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fdam_mm.data import demo_set
-from fdam_mm.data.demo_set import RECORD, write_demo_set
+from fdam_mm.data import demo_ade20k, demo_set
+from fdam_mm.data.demo_set import LAYOUTS, RECORD, write_demo_set
 from fdam_mm.data.scenes import CLASSES
 
 REPO = Path(__file__).parents[2]
@@ -65,6 +66,32 @@ def test_other_parameters_are_refused(tmp_path: Path) -> None:
     assert contents(tmp_path / "demo") == before
 
 
+def test_other_layout_is_refused(tmp_path: Path) -> None:
+    write_demo_set(tmp_path / "demo", 1, 1, size=48)
+    with pytest.raises(FileExistsError, match="layout is ade20k, expected coco"):
+        write_demo_set(tmp_path / "demo", 1, 1, size=48, layout="coco")
+
+
+def test_set_from_before_there_were_layouts_is_kept(tmp_path: Path) -> None:
+    write_demo_set(tmp_path, 1, 1, size=48)
+    record = json.loads((tmp_path / RECORD).read_text())
+    del record["layout"]
+    (tmp_path / RECORD).write_text(json.dumps(record))
+    write_demo_set(tmp_path, 1, 1, size=48)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_write_the_files_that_they_name(tmp_path: Path, layout: str) -> None:
+    write_demo_set(tmp_path, 2, 1, size=48, layout=layout)
+    named = [LAYOUTS[layout].files("training", 2), LAYOUTS[layout].files("validation", 1)]
+    assert contents(tmp_path).keys() == {RECORD, *(file.as_posix() for f in named for file in f)}
+
+
+def test_unknown_layout(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="layout is 'voc', expected one of ade20k, coco"):
+        write_demo_set(tmp_path, 1, 1, layout="voc")
+
+
 def test_foreign_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(FileExistsError, match="not a demo set"):
@@ -83,7 +110,7 @@ def test_interrupt_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(demo_set, "_write_picture", interrupt)
+    monkeypatch.setattr(demo_ade20k, "write_picture", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_demo_set(tmp_path / "demo", 1, 1, size=48)
     assert os.listdir(tmp_path) == []

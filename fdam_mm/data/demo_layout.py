@@ -1,0 +1,56 @@
+"""What a layout of the demo set is, and how all of them write pictures."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+
+from fdam_mm.data.scenes import Scene
+
+SPLITS = ("training", "validation")
+_JPEG_OPTIONS = [
+    cv2.IMWRITE_JPEG_QUALITY,
+    97,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,  # keeps the colour of one-pixel details
+]
+
+
+class DemoLayout(ABC):
+    """How scenes become files.
+
+    A picture's pixels are the same in every layout, and what a picture's own files hold depends on
+    the scene alone, so that a smaller set is the start of a larger one.
+
+    Attributes:
+        classes: names of the labels, in the order of their indices.
+    """
+
+    classes: tuple[str, ...]
+
+    @abstractmethod
+    def files(self, split: str, count: int) -> list[PurePosixPath]:
+        """Return the files of a split of `count` pictures, relative to the set's folder."""
+
+    @abstractmethod
+    def write_split(self, root: Path, split: str, scenes: Iterable[Scene]) -> None:
+        """Write exactly `files(split, number of scenes)` into the empty or other split's folder.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+
+
+def write_photo(file: Path, image: np.ndarray) -> None:
+    """Write an (H, W, 3) uint8 RGB picture as a JPEG file."""
+    write_picture(file, image[..., ::-1], _JPEG_OPTIONS)  # cv2 wants BGR
+
+
+def write_picture(file: Path, pixels: np.ndarray, options: list[int] | None = None) -> None:
+    """Encode by the file's suffix and write; unlike cv2.imwrite, raise when the disk refuses."""
+    done, data = cv2.imencode(file.suffix, pixels, options or [])
+    if not done:
+        raise OSError(f"cannot encode {file} from an array of shape {pixels.shape}")
+    file.write_bytes(data.tobytes())
