@@ -29,7 +29,9 @@ model = dict(
         mlp_ratios=[4, 4, 4, 4],
         drop_rate=0.0,
         drop_path_rate=0.0,
-        norm_cfg=dict(_delete_=True, type="GN", num_groups=8),  # the same on any number of processes
+        norm_cfg=dict(
+            _delete_=True, type="GN", num_groups=8
+        ),  # the same on any number of processes
         init_cfg=None,
     ),
     neck=dict(in_channels=[32, 48, 64, 96], out_channels=64, num_outs=4),

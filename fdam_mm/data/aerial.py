@@ -119,9 +119,7 @@ def _draw_ground(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     return blend(ground, np.full(3, rng.uniform(70, 130)), road).astype(np.float32)
 
 
-def _place_group(
-    rng: np.random.Generator, kind: _Kind, taken: np.ndarray
-) -> list[np.ndarray]:
+def _place_group(rng: np.random.Generator, kind: _Kind, taken: np.ndarray) -> list[np.ndarray]:
     """Find a free place for a block of equal objects and mark it as taken.
 
     Returns:

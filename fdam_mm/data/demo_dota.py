@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from fdam_mm.data.aerial import CLASSES, MIN_SIDE, AerialScene, draw_aerial
 from fdam_mm.data.demo_layout import DemoLayout, write_picture
 
@@ -16,8 +18,11 @@ class DOTALayout(DemoLayout):
     """
 
     classes = CLASSES
+    default_side = 192
     min_side = MIN_SIDE
-    draw = staticmethod(draw_aerial)
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> AerialScene:
+        return draw_aerial(rng, size)
 
     def files(self, split: str, count: int) -> list[PurePosixPath]:
         return [file for number in range(1, count + 1) for file in _pair(split, number)]
