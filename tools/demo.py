@@ -1,7 +1,8 @@
 #!/usr/bin/env python
-"""Draw a small labelled set, train a small FDAM segmentor on it, evaluate it and show pictures.
+"""Draw a small labelled set, train a small FDAM model on it, evaluate it and show pictures.
 
-Everything goes through the ordinary tools: make_demo_set.py, train.py and test.py.
+The config decides the task: regions, boxes and masks, or rotated boxes; its demo_set holds options
+of make_demo_set.py. Everything goes through the ordinary tools: that one, train.py and test.py.
 """
 
 import json
@@ -21,6 +22,7 @@ from mmengine.registry import MODELS, init_default_scope
 from tqdm import tqdm
 
 from fdam_mm.engine.launch import (
+    UsageError,
     add_config_arguments,
     clear_errors,
     parser,
@@ -29,37 +31,61 @@ from fdam_mm.engine.launch import (
 )
 
 TOOLS = Path(__file__).resolve().parent
-CONFIG = "configs/demo/fdam-vit_demo.py"
 ITERATION = re.compile(r"Iter\(train\) +\[ *(\d+)/\d+\].*? loss: ([\d.]+)")
+# Key in the evaluation's log: name to show, factor to percent.
+METRICS = {
+    "mIoU": ("mIoU", 1),
+    "coco/bbox_mAP": ("box AP", 100),
+    "coco/segm_mAP": ("mask AP", 100),
+    "coco_panoptic/PQ": ("PQ", 1),
+    "dota/AP50": ("AP50", 100),
+}
 
 
 @clear_errors
 def main() -> None:
     arguments = parser(__doc__, "tools/demo.py configs/demo/vit_demo.py")
-    add_config_arguments(arguments)
-    arguments.set_defaults(config=CONFIG)
-    arguments._actions[1].nargs = "?"
+    add_config_arguments(arguments, default="configs/demo/fdam-vit_demo.py")
     args = arguments.parse_args()
     config = read_config(args.config, args.cfg_options)
+    if "demo_set" not in config:
+        raise UsageError(f"{args.config} has no demo_set; take one of configs/demo/")
     folder = Path("work_dirs/demo") / time.strftime("%Y%m%d_%H%M%S")
     folder.mkdir(parents=True)
     options = [f"{k}={v}" for k, v in args.cfg_options.items()]
     overrides = ["--cfg-options", *options] if options else []
 
     print("1/4  drawing the demo set")
-    run("make_demo_set.py", config.data_root, log=folder / "data.log")
+    settings = [f"--{name}={value}" for name, value in config.demo_set.items()]
+    run("make_demo_set.py", config.data_root, *settings, log=folder / "data.log")
     print("2/4  scoring the untrained model")
     untrained = score(args.config, save_untrained(config, folder), folder, overrides)
     print(f"3/4  training {args.config}")
     train(args.config, folder / "train", config.train_cfg.max_iters, overrides)
     checkpoint = (folder / "train" / "last_checkpoint").read_text()
     print("4/4  evaluating")
-    trained = score(args.config, checkpoint, folder, [*overrides, "--out", str(folder / "labels")])
-    pictures = draw_pictures(config, folder)
+    pictures = folder / "pictures"
+    if config.default_scope == "mmseg":
+        labels = folder / "labels"
+        trained = score(args.config, checkpoint, folder, [*overrides, "--out", str(labels)])
+        draw_pictures(config, labels, pictures)
+        guessing = f", guessing {chance(config):.1f}"
+    else:
+        trained = score(args.config, checkpoint, folder, [*overrides, "--show-dir", str(pictures)])
+        guessing = ""
     print(
-        f"\nmIoU {trained:.1f} on {len(pictures)} pictures it never saw (the same model untrained "
-        f"{untrained:.1f}, guessing {chance(config):.1f}); pictures {folder / 'pictures'}, "
-        f"model {checkpoint}, logs {folder}"
+        f"\n{in_words(trained)} on {len(list(pictures.iterdir()))} pictures it never saw "
+        f"(the same model untrained: {in_words(untrained)}{guessing})\n"
+        f"pictures {pictures}, model {checkpoint}, logs {folder}"
+    )
+
+
+def in_words(scores: dict[str, float]) -> str:
+    """The scores that there are, in percent."""
+    return ", ".join(
+        f"{name} {scores[key] * factor:.1f}"
+        for key, (name, factor) in METRICS.items()
+        if key in scores
     )
 
 
@@ -92,12 +118,12 @@ def save_untrained(config: Config, folder: Path) -> str:
     return str(file)
 
 
-def score(config: str, checkpoint: str, folder: Path, arguments: list[str]) -> float:
-    """mIoU in percent, by tools/test.py."""
+def score(config: str, checkpoint: str, folder: Path, arguments: list[str]) -> dict[str, float]:
+    """All metrics, by tools/test.py."""
     out = folder / f"test_{Path(checkpoint).stem}"
     run("test.py", config, checkpoint, "--work-dir", str(out), *arguments, log=folder / "test.log")
     (metrics,) = out.glob("*/*.json")
-    return json.loads(metrics.read_text())["mIoU"]
+    return json.loads(metrics.read_text())
 
 
 def train(config: str, folder: Path, max_iters: int, arguments: list[str]) -> None:
@@ -117,25 +143,22 @@ def train(config: str, folder: Path, max_iters: int, arguments: list[str]) -> No
         fail("train.py", log)
 
 
-def draw_pictures(config: Config, folder: Path) -> list[Path]:
+def draw_pictures(config: Config, predicted: Path, folder: Path) -> None:
     """Write input, truth and prediction side by side for every validation picture."""
     data = config.val_dataloader.dataset
     images = Path(data.data_root) / data.data_prefix.img_path
     labels = Path(data.data_root) / data.data_prefix.seg_map_path
     palette = np.array([[0, 0, 0], *data.metainfo.palette], np.uint8)[:, ::-1]  # BGR, 0 unlabelled
-    (folder / "pictures").mkdir()
-    written = []
+    folder.mkdir()
     for image in sorted(images.iterdir()):
         parts = [cv2.imread(str(image))]
-        for source in (labels, folder / "labels"):
+        for source in (labels, predicted):
             parts.append(
                 palette[cv2.imread(str(source / f"{image.stem}.png"), cv2.IMREAD_GRAYSCALE)]
             )
         panel = np.concatenate(parts, axis=1)
         panel = cv2.resize(panel, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-        written.append(folder / "pictures" / f"{image.stem}_input_truth_prediction.png")
-        cv2.imwrite(str(written[-1]), panel)
-    return written
+        cv2.imwrite(str(folder / f"{image.stem}_input_truth_prediction.png"), panel)
 
 
 def chance(config: Config) -> float:

@@ -1,6 +1,8 @@
 #!/usr/bin/env python
 """Evaluate a checkpoint: one of ours, of the released FDAM models, or of the toolkit's twin."""
 
+from pathlib import Path
+
 from mmengine.config import Config
 
 from fdam_mm.engine.launch import (
@@ -8,6 +10,7 @@ from fdam_mm.engine.launch import (
     add_run_arguments,
     build_runner,
     clear_errors,
+    end_together,
     parser,
     run_config,
 )
@@ -39,6 +42,7 @@ def main() -> None:
     if args.amp:
         config.test_cfg.fp16 = True
     build_runner(config).test()
+    end_together()
 
 
 def save_predictions(config: Config, out: str) -> None:
@@ -57,7 +61,7 @@ def save_pictures(config: Config, folder: str) -> None:
     if config.default_scope == "mmseg":
         config.visualizer.save_dir = folder
     else:
-        hook.test_out_dir = folder
+        hook.test_out_dir = str(Path(folder).absolute())  # mmdet takes it relative to work_dir
 
 
 def augment(config: Config) -> None:

@@ -5,6 +5,7 @@ from fdam_mm.engine.launch import (
     add_run_arguments,
     build_runner,
     clear_errors,
+    end_together,
     parser,
     refuse_overwriting,
     run_config,
@@ -34,6 +35,7 @@ def main() -> None:
     if args.amp:
         enable_amp(config)
     build_runner(config).train()
+    end_together()
 
 
 if __name__ == "__main__":

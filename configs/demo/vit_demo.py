@@ -20,6 +20,7 @@ palette = [
     [255, 255, 109],
 ]
 data_root = "data/demo"
+demo_set = dict(layout="ade20k", train=256, val=32, size=128)
 max_iters = 600
 
 norm_cfg = dict(type="SyncBN", requires_grad=True)

@@ -7,6 +7,7 @@ import functools
 import importlib
 import io
 import logging
+import multiprocessing
 import os
 import sys
 from collections.abc import Callable
@@ -37,7 +38,6 @@ def clear_errors(main: Callable[[], None]) -> Callable[[], None]:
     def wrapped() -> None:
         try:
             main()
-            _leave_process_group()
         except (CheckpointError, UsageError) as error:
             sys.exit(f"{Path(sys.argv[0]).name}: error: {error}")
         except FileNotFoundError as error:
@@ -45,16 +45,6 @@ def clear_errors(main: Callable[[], None]) -> Callable[[], None]:
             sys.exit(f"{Path(sys.argv[0]).name}: error: {error}{hint}")
 
     return wrapped
-
-
-def _leave_process_group() -> None:
-    """End together, past the interpreter's teardown, where threads of gloo can abort a process."""
-    if distributed.is_initialized():
-        distributed.barrier()
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
 
 
 def parser(description: str, example: str) -> argparse.ArgumentParser:
@@ -66,9 +56,15 @@ def parser(description: str, example: str) -> argparse.ArgumentParser:
     )
 
 
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of every tool that runs a config."""
-    parser.add_argument("config", help="config file, also relative to the project's folder")
+def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """The arguments of every tool that runs a config; with a ``default``, it may be left out."""
+    parser.add_argument(
+        "config",
+        nargs="?" if default else None,
+        default=default,
+        help="config file, also relative to the project's folder"
+        + (" (%(default)s)" if default else ""),
+    )
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -193,3 +189,20 @@ def register_toolkit(scope: str) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         utils = importlib.import_module(f"{scope}.utils")
         utils.register_all_modules(init_default_scope=False)
+
+
+def end_together() -> None:
+    """End the distributed processes as one, past the interpreter's teardown; alone, do nothing.
+
+    At teardown the threads of gloo are destroyed while they run, which now and then aborts a
+    process that has done all its work.
+    """
+    if not distributed.is_initialized():
+        return
+    distributed.barrier()
+    for child in multiprocessing.active_children():  # workers of the dataloaders
+        child.terminate()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

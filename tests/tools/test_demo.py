@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from support.tools import TINY, succeed
+from support.tools import TINY, fail, succeed
 
 
 def test_demo(tmp_path: Path) -> None:
@@ -11,7 +11,7 @@ def test_demo(tmp_path: Path) -> None:
     settings += ["model.data_preprocessor.size=(128,128)"]
     text = succeed("demo.py", TINY, "--cfg-options", *settings, cwd=tmp_path)
     found = re.search(
-        r"mIoU ([\d.]+) on 32 pictures .*untrained ([\d.]+), guessing ([\d.]+)\); "
+        r"mIoU ([\d.]+) on 32 pictures .*untrained: mIoU ([\d.]+), guessing ([\d.]+)\)\n"
         r"pictures (\S+), model (\S+), logs (\S+)",
         text,
     )
@@ -20,3 +20,8 @@ def test_demo(tmp_path: Path) -> None:
     assert 5 < chance < 10 and 0 < untrained < 2 * chance and 0 < trained <= 100
     assert len(list((tmp_path / found[4]).glob("*.png"))) == 32
     assert (tmp_path / found[5]).is_file()
+
+
+def test_a_config_without_a_demo_set(tmp_path: Path) -> None:
+    config = "configs/deit/deit-s16_upernet_8xb2-160k_ade20k-512x512.py"
+    assert "has no demo_set" in fail("demo.py", config, cwd=tmp_path)

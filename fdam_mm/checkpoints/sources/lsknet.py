@@ -3,14 +3,12 @@
 Neck and heads keep their keys: Oriented R-CNN's are the same in mmrotate 0.x and 1.x.
 """
 
-import re
 from collections.abc import Mapping
 
 from torch import Tensor
 
-from .renaming import drop_prefixes, has_component, rename
+from .renaming import drop_prefixes, has_component, rename, rename_stage
 
-_STAGE = re.compile(r"^(backbone\.)?(patch_embed|block|norm)([1-9])\.")
 _PARTS = {"patch_embed": "patch_embed", "block": "blocks", "norm": "norm"}
 _NAMES = {
     "patch_embed.proj": "proj",
@@ -40,12 +38,8 @@ def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     converted = {}
     for key, value in drop_prefixes(state, ("head.", "ema_")).items():
-        if _STAGE.match(key):
-            converted.update(rename({_STAGE.sub(_our_stage, key): value}, _NAMES))
+        if in_stage := rename_stage(key, "stages", _PARTS):
+            converted.update(rename({in_stage: value}, _NAMES))
         else:
             converted[key] = value
     return converted
-
-
-def _our_stage(match: re.Match[str]) -> str:
-    return f"{match[1] or ''}stages.{int(match[3]) - 1}.{_PARTS[match[2]]}."

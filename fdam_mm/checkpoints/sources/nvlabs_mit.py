@@ -8,10 +8,9 @@ from torch import Tensor
 
 from fdam_mm.checkpoints.errors import CheckpointError
 
-from .renaming import drop_prefixes, rename
+from .renaming import drop_prefixes, rename, rename_stage
 
-_STAGE = re.compile(r"^(backbone\.)?(patch_embed|block|norm)([1-9])\.")
-_PARTS = {"patch_embed": 0, "block": 1, "norm": 2}  # of a stage in ours
+_PARTS = {"patch_embed": "0", "block": "1", "norm": "2"}  # of a stage in ours
 # LSKNet's keys are alike but for the attention.
 _KEY_VALUE = re.compile(r"^(backbone\.)?block[1-9]\.\d+\.attn\.kv\.")
 _PROJECTION = re.compile(r"(.*\.attn)\.(q|kv)\.(weight|bias)")
@@ -36,17 +35,14 @@ def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     converted = {}
     for key, value in _join_projections(drop_prefixes(state, ("head.",))).items():
-        if not _STAGE.match(key):
+        in_stage = rename_stage(key, "layers", _PARTS)
+        if in_stage is None:
             converted[key] = value
             continue
         if key.endswith((".mlp.fc1.weight", ".mlp.fc2.weight")):
             value = value[:, :, None, None]
-        converted.update(rename({_STAGE.sub(_our_stage, key): value}, _NAMES))
+        converted.update(rename({in_stage: value}, _NAMES))
     return converted
-
-
-def _our_stage(match: re.Match[str]) -> str:
-    return f"{match[1] or ''}layers.{int(match[3]) - 1}.{_PARTS[match[2]]}."
 
 
 def _join_projections(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,8 +1,11 @@
 """Renaming keys by whole components (``blocks.0.attn``), wherever in the key they stand."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from torch import Tensor
+
+_STAGE = re.compile(r"^(backbone\.)?(patch_embed|block|norm)([1-9])\.")
 
 
 def rename(state: Mapping[str, Tensor], components: Mapping[str, str]) -> dict[str, Tensor]:
@@ -26,3 +29,15 @@ def has_component(state: Mapping[str, Tensor], names: Iterable[str]) -> bool:
 def drop_prefixes(state: Mapping[str, Tensor], prefixes: Iterable[str]) -> dict[str, Tensor]:
     """Leave out the keys that start with one of ``prefixes``."""
     return {k: v for k, v in state.items() if not k.startswith(tuple(prefixes))}
+
+
+def rename_stage(key: str, stages: str, parts: Mapping[str, str]) -> str | None:
+    """``block3.0.norm1.weight`` -> ``{stages}.2.{parts["block"]}.0.norm1.weight``.
+
+    The originals of PVT's family (SegFormer, LSKNet) write the stage, from 1, behind the part:
+    ``patch_embed``, ``block`` or ``norm``. None for any other key.
+    """
+    if not (found := _STAGE.match(key)):
+        return None
+    prefix, part, stage = found.groups(default="")
+    return f"{prefix}{stages}.{int(stage) - 1}.{parts[part]}.{key[found.end() :]}"
