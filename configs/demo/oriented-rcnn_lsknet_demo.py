@@ -9,15 +9,16 @@ classes = (
     "tennis-court",
     "storage-tank",
 )
-palette = [
-    [165, 42, 42],
-    [138, 43, 226],
-    [255, 128, 0],
-    [255, 0, 255],
-    [0, 255, 255],
-    [0, 51, 153],
+palette = [  # tuples: the visualiser takes no lists
+    (165, 42, 42),
+    (138, 43, 226),
+    (255, 128, 0),
+    (255, 0, 255),
+    (0, 255, 255),
+    (0, 51, 153),
 ]
 data_root = "data/demo_dota"
+demo_set = dict(layout="dota", train=400)  # options of tools/make_demo_set.py
 max_iters = 600
 
 assigner = dict(pos_iou_thr=0.5, neg_iou_thr=0.3)
@@ -85,7 +86,7 @@ test_dataloader = val_dataloader
 train_cfg = dict(
     _delete_=True, type="IterBasedTrainLoop", max_iters=max_iters, val_interval=max_iters // 4
 )
-optim_wrapper = dict(optimizer=dict(lr=1e-3), clip_grad=dict(max_norm=5))
+optim_wrapper = dict(optimizer=dict(lr=2e-3), clip_grad=dict(max_norm=5))
 param_scheduler = [
     dict(type="LinearLR", start_factor=1e-2, by_epoch=False, begin=0, end=50),
     dict(type="CosineAnnealingLR", by_epoch=False, begin=50, end=max_iters, eta_min=0.0),

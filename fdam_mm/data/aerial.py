@@ -263,8 +263,8 @@ def _roof_colour(rng: np.random.Generator) -> np.ndarray:
 _KINDS_BY_NAME = {
     "plane": _Kind((26, 40), (0.85, 1.0), 1, 2, _plane),
     "small-vehicle": _Kind((11, 14), (0.48, 0.56), 2, 7, _vehicle),
-    "large-vehicle": _Kind((26, 40), (0.24, 0.3), 1, 4, _truck, crosswise=4.0),
-    "ship": _Kind((30, 50), (0.24, 0.3), 1, 3, _ship, crosswise=4.0),
+    "large-vehicle": _Kind((26, 40), (0.3, 0.36), 1, 4, _truck, crosswise=4.0),
+    "ship": _Kind((28, 46), (0.3, 0.36), 1, 3, _ship, crosswise=4.0),
     "tennis-court": _Kind((30, 44), (0.5, 0.56), 1, 2, _court),
     "storage-tank": _Kind((12, 26), (1.0, 1.0), 2, 3, _storage_tank, upright=True),
 }
