@@ -2,13 +2,17 @@
 """Prepare a dataset: unpack or link it into the layout that the configs expect, and check it."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from fdam_mm.data.ade20k import FOLDER, PreparationError, prepare_ade20k
+from fdam_mm.data.dota_prepare import SplitReport, prepare_dota
+from fdam_mm.data.dota_split import SCALES
 
 EXAMPLE = """example:
   python tools/prepare_data.py ade20k ~/Downloads/ADEChallengeData2016.zip data/ade
+  python tools/prepare_data.py dota /datasets/DOTA data --split ss
 """
 ADE20K_EXAMPLE = """A zip is unpacked to DST/ADEChallengeData2016. For a folder, that path
 becomes a symbolic link to it; the folder itself is neither moved nor changed.
@@ -18,6 +22,17 @@ examples:
   python tools/prepare_data.py ade20k ~/Downloads/ADEChallengeData2016.zip data/ade
   python tools/prepare_data.py ade20k /datasets/ADEChallengeData2016 data/ade
 """
+DOTA_EXAMPLE = """SRC holds train/, val/ and test/, or some of them, each with images/NAME.png and
+labelTxt/NAME.txt (none for test), unpacked. The patches go to DST/split_ss_dota
+or DST/split_ms_dota, where mmrotate's configs look for them. An interrupted run
+goes on when it is started again. What cannot be read is skipped and listed, and
+the exit code is 1 then.
+
+examples:
+  python tools/prepare_data.py dota /datasets/DOTA data --split ss
+  python tools/prepare_data.py dota /datasets/DOTA data --split ms --workers 8
+"""
+MAX_WORKERS = 8  # when --workers is left out
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,6 +43,7 @@ def parse_args() -> argparse.Namespace:
     )
     commands = parser.add_subparsers(dest="dataset", required=True, metavar="DATASET")
     add_ade20k(commands)
+    add_dota(commands)
     return parser.parse_args()
 
 
@@ -54,6 +70,66 @@ def run_ade20k(args: argparse.Namespace) -> str:
     """Prepare ADE20K and return the line to show."""
     made = prepare_ade20k(args.src.expanduser(), args.dst.expanduser(), args.allow_partial)
     return f"{args.dst / FOLDER}: {'ready' if made else 'already prepared'}"
+
+
+def add_dota(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "dota",
+        help="DOTA, aerial pictures with oriented boxes: split into patches",
+        epilog=DOTA_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("src", type=Path, help="folder with train/, val/ and test/")
+    parser.add_argument("dst", type=Path, help="folder to hold the patches' folder: data")
+    parser.add_argument(
+        "--split",
+        choices=SCALES,
+        required=True,
+        help="ss: patches of 1024 that share 200 pixels; ms: of 2048, 1024 and 682 (scales 0.5, "
+        "1.0 and 1.5) that share 1000, 500 and 333",
+    )
+    workers = min(os.cpu_count() or 1, MAX_WORKERS)
+    parser.add_argument(
+        "--workers", type=int, default=workers, help="number of processes (%(default)s)"
+    )
+    parser.set_defaults(prepare=run_dota)
+
+
+def run_dota(args: argparse.Namespace) -> str:
+    """Split DOTA and return the lines to show.
+
+    Raises:
+        PreparationError: also when files were skipped; the message names them.
+    """
+    scales = SCALES[args.split]
+    if args.workers < 1:
+        raise PreparationError(f"--workers is {args.workers}, expected at least 1")
+    try:
+        report = prepare_dota(args.src.expanduser(), args.dst.expanduser(), scales, args.workers)
+    except KeyboardInterrupt as error:
+        raise PreparationError("interrupted; the same command goes on from there") from error
+    summary = "\n".join([f"{args.dst / scales.folder}:", *dota_lines(report)])
+    if report.skipped:
+        skipped = "".join(f"\n  {line}" for line in report.skipped)
+        raise PreparationError(f"{len(report.skipped)} files were skipped:{skipped}\n{summary}")
+    return summary
+
+
+def dota_lines(report: SplitReport) -> list[str]:
+    """Describe what has been split."""
+    lines: list[str] = []
+    for split, pictures in report.done.items():
+        patches, labels = sum(len(p.patches) for p in pictures), sum(p.labels for p in pictures)
+        lines.append(f"  {split}: {len(pictures)} pictures, {patches} patches, {labels} labels")
+        for where, count in (
+            ("outside their picture", lambda picture: picture.outside),
+            ("larger than the overlap and in no patch", lambda picture: picture.unseen),
+        ):
+            names = [picture.name for picture in pictures if count(picture)]
+            if names:
+                total = sum(map(count, pictures))
+                lines.append(f"    {total} objects {where}, in {len(names)} pictures: {names[0]}")
+    return lines
 
 
 def main() -> int:
