@@ -1,8 +1,8 @@
 """fdam_mm: Frequency-Dynamic Attention Modulation for OpenMMLab.
 
-Importing the package registers its models, hooks and optimizer constructor in mmengine's root
-registry, where mmengine is installed; ``fdam_mm.layers`` and ``fdam_mm.apply_fdam`` need torch
-alone.
+Importing the package registers its models, hooks, optimizer constructor and visualizer in
+mmengine's root registry, where mmengine is installed; ``fdam_mm.layers`` and
+``fdam_mm.apply_fdam`` need torch alone.
 """
 
 from importlib.util import find_spec
@@ -12,6 +12,6 @@ from .plug import apply_fdam, register_adapter
 __version__ = "0.1.0"
 
 if find_spec("mmengine"):
-    from . import engine, models  # noqa: F401
+    from . import engine, models, visualization  # noqa: F401
 
 __all__ = ["apply_fdam", "register_adapter"]

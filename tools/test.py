@@ -1,6 +1,8 @@
 #!/usr/bin/env python
 """Evaluate a checkpoint: one of ours, of the released FDAM models, or of the toolkit's twin."""
 
+from pathlib import Path
+
 from mmengine.config import Config
 
 from fdam_mm.engine.launch import (
@@ -57,7 +59,8 @@ def save_pictures(config: Config, folder: str) -> None:
     if config.default_scope == "mmseg":
         config.visualizer.save_dir = folder
     else:
-        hook.test_out_dir = folder
+        # mmdet joins a relative folder to its work folder, again with every batch.
+        hook.test_out_dir = str(Path(folder).absolute())
 
 
 def augment(config: Config) -> None:
