@@ -32,5 +32,5 @@ setup(
         "safetensors",
         "tqdm",
     ],
-    extras_require={"dev": ["pytest", "ruff"]},
+    extras_require={"dev": ["pytest", "ruff", "torchmetrics>=1.4"]},
 )

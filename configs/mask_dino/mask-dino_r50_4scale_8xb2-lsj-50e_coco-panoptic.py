@@ -1,5 +1,6 @@
-# Loading the data and measuring PQ need panopticapi: docs/mask_dino.md.
+# The data and PQ work without panopticapi: fdam_mm.panoptic.
 _base_ = ["mmdet::_base_/datasets/coco_panoptic.py", "../_base_/mask_dino_r50.py"]
+custom_imports = dict(imports=["fdam_mm", "fdam_mm.panoptic"], allow_failed_imports=False)
 image_size = (1024, 1024)
 model = dict(
     data_preprocessor=dict(pad_seg=True, seg_pad_value=255),
@@ -8,7 +9,7 @@ model = dict(
 )
 train_pipeline = [
     dict(type="LoadImageFromFile", to_float32=True),
-    dict(type="LoadPanopticAnnotations", with_bbox=True, with_mask=True, with_seg=True),
+    dict(type="LoadCocoPanoptic"),
     dict(type="RandomFlip", prob=0.5),
     dict(type="RandomResize", scale=image_size, ratio_range=(0.1, 2.0), keep_ratio=True),
     dict(
@@ -21,12 +22,27 @@ train_pipeline = [
     dict(type="Pad", size=image_size, pad_val=dict(img=(128.0, 128.0, 128.0), masks=0, seg=255)),
     dict(type="PackDetInputs"),
 ]
+test_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(type="Resize", scale=(1333, 800), keep_ratio=True),
+    dict(type="LoadCocoPanoptic"),
+    dict(
+        type="PackDetInputs",
+        meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
+    ),
+]
 train_dataloader = dict(
     sampler=dict(type="InfiniteSampler", shuffle=True),
     dataset=dict(pipeline=train_pipeline),
 )
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
 val_evaluator = [
-    {{_base_.val_evaluator}},
+    dict(
+        type="CocoPanopticQuality",
+        ann_file="data/coco/annotations/panoptic_val2017.json",
+        seg_prefix="data/coco/annotations/panoptic_val2017/",
+    ),
     dict(
         type="CocoMetric",
         ann_file="data/coco/annotations/instances_val2017.json",

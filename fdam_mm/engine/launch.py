@@ -1,11 +1,9 @@
 """What the command-line tools share: reading a config, its overrides, and building the runner."""
 
 import argparse
-import contextlib
 import difflib
 import functools
 import importlib
-import io
 import logging
 import multiprocessing
 import os
@@ -21,6 +19,7 @@ from torch import distributed
 
 from fdam_mm.checkpoints import CheckpointError
 
+from .quiet import quiet_imports
 from .safe_loading import load_toolkit_checkpoints_safely
 
 _TOOLKITS = ("mmseg", "mmdet", "mmrotate")
@@ -185,8 +184,7 @@ def register_toolkit(scope: str) -> None:
     """Register all types of a toolkit (``mmseg``, ``mmdet`` or ``mmrotate``)."""
     if scope == "mmrotate":
         register_toolkit("mmdet")
-    # At import the toolkits print, once per module, that an optional data source is missing.
-    with contextlib.redirect_stdout(io.StringIO()):
+    with quiet_imports():
         utils = importlib.import_module(f"{scope}.utils")
         utils.register_all_modules(init_default_scope=False)
 

@@ -7,8 +7,6 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import torch
-from mmrotate.structures.bbox import rbox2qbox
 
 from fdam_mm.engine.atomic_backend import AtomicLocalBackend
 
@@ -18,11 +16,6 @@ _DIGITS = 2  # of a coordinate, in pixels
 _SCORE_DIGITS = 5
 
 
-def corners_of(boxes: np.ndarray) -> np.ndarray:
-    """Return the corners of (N, 5) rotated boxes, (N, 8): x1, y1, ..., x4, y4."""
-    return rbox2qbox(torch.from_numpy(np.asarray(boxes, np.float64))).numpy()
-
-
 def class_lines(
     pictures: Mapping[str, OrientedBoxes], classes: Sequence[str]
 ) -> dict[str, list[str]]:
@@ -30,7 +23,7 @@ def class_lines(
     lines: dict[str, list[str]] = {name: [] for name in classes}
     for picture, found in pictures.items():
         for label, score, corners in zip(
-            found.labels, found.scores, corners_of(found.boxes), strict=True
+            found.labels, found.scores, found.corners().reshape(-1, 8), strict=True
         ):
             numbers = " ".join(f"{value:.{_DIGITS}f}" for value in corners)
             lines[classes[label]].append(f"{picture} {score:.{_SCORE_DIGITS}f} {numbers}")

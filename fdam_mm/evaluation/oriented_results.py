@@ -43,6 +43,15 @@ class OrientedBoxes:
         """Return some of the boxes."""
         return OrientedBoxes(self.boxes[indices], self.scores[indices], self.labels[indices])
 
+    def corners(self) -> np.ndarray:
+        """Return the corners' x and y, (N, 4, 2), from the top left of the unturned box onwards."""
+        boxes = self.boxes.astype(np.float64)
+        cosine, sine = np.cos(boxes[:, 4]), np.sin(boxes[:, 4])
+        along = np.stack([cosine, sine], axis=1)[:, None] * boxes[:, None, 2:3] / 2
+        across = np.stack([-sine, cosine], axis=1)[:, None] * boxes[:, None, 3:4] / 2
+        signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])  # (4, 2)
+        return boxes[:, None, :2] + signs[:, :1] * along + signs[:, 1:] * across
+
 
 @dataclass(frozen=True, eq=False)
 class OrientedResults:

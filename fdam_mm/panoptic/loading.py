@@ -1,0 +1,40 @@
+"""Loading panoptic annotations: a PNG with the id of each pixel's segment."""
+
+from typing import Any
+
+import mmcv
+import numpy as np
+from mmengine.fileio import get
+from mmengine.registry import TRANSFORMS
+
+from fdam_mm.engine.quiet import quiet_imports
+
+with quiet_imports():
+    from mmdet.datasets.transforms import LoadAnnotations, LoadPanopticAnnotations
+
+
+@TRANSFORMS.register_module()
+class LoadCocoPanoptic(LoadPanopticAnnotations):
+    """mmdet's `LoadPanopticAnnotations` where `panopticapi` is not installed.
+
+    Args:
+        settings: Those of mmdet's class.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        # past LoadPanopticAnnotations, which takes rgb2id from panopticapi
+        settings = dict(with_mask=True, with_seg=True) | settings
+        LoadAnnotations.__init__(self, **settings)
+        self.rgb2id = segment_ids
+
+
+def read_segment_ids(file: str, backend_args: dict[str, Any] | None = None) -> np.ndarray:
+    """Segment ids (H, W) of a panoptic PNG."""
+    data = get(file, backend_args=backend_args)
+    return segment_ids(mmcv.imfrombytes(data, flag="color", channel_order="rgb"))
+
+
+def segment_ids(rgb: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 -> (H, W) int32: red + 256 green + 65536 blue."""
+    red, green, blue = np.moveaxis(rgb.astype(np.int32), -1, 0)
+    return red + (green << 8) + (blue << 16)
