@@ -19,7 +19,7 @@ _SCORE_DIGITS = 5
 def class_lines(
     pictures: Mapping[str, OrientedBoxes], classes: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Return each class's lines: picture, score and four corners, best score of a picture first."""
+    """Return each class's lines: picture, score, four corners; a picture's best score first."""
     lines: dict[str, list[str]] = {name: [] for name in classes}
     for picture, found in pictures.items():
         for label, score, corners in zip(

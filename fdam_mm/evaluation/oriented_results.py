@@ -44,7 +44,7 @@ class OrientedBoxes:
         return OrientedBoxes(self.boxes[indices], self.scores[indices], self.labels[indices])
 
     def corners(self) -> np.ndarray:
-        """Return the corners' x and y, (N, 4, 2), from the top left of the unturned box onwards."""
+        """Return the corners' x and y, (N, 4, 2), from the unturned box's top left clockwise."""
         boxes = self.boxes.astype(np.float64)
         cosine, sine = np.cos(boxes[:, 4]), np.sin(boxes[:, 4])
         along = np.stack([cosine, sine], axis=1)[:, None] * boxes[:, None, 2:3] / 2

@@ -42,9 +42,7 @@ def rotated_nms(
     return order[_greedy(len(order), pairs)]
 
 
-def _overlapping_pairs(
-    boxes: np.ndarray, labels: np.ndarray, iou_threshold: float
-) -> np.ndarray:
+def _overlapping_pairs(boxes: np.ndarray, labels: np.ndarray, iou_threshold: float) -> np.ndarray:
     """Return (P, 2) indices, the smaller first, of equal labels and at least this IoU."""
     corners = _enclosing(boxes)  # (N, 4)
     tree_boxes = shapely.box(*_set_apart(corners, labels).T)

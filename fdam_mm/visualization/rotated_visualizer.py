@@ -22,11 +22,13 @@ class RotatedBoxVisualizer(DetLocalVisualizer):
     Truth and prediction stand side by side, as in mmdet.
 
     Args:
-        scale: enlarges small pictures before boxes are drawn.
+        name: As for every visualizer.
+        scale: Enlarges small pictures before boxes are drawn.
+        kwargs: Of mmdet's ``DetLocalVisualizer``.
     """
 
-    def __init__(self, *args: Any, scale: int = 1, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, name: str = "visualizer", scale: int = 1, **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
         self.scale = scale
 
     def _draw_instances(
@@ -42,5 +44,5 @@ class RotatedBoxVisualizer(DetLocalVisualizer):
         large = cv2.resize(
             image, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_NEAREST
         )
-        drawn = draw_rotated_boxes(large, corners * self.scale, labels, palette)
+        drawn = draw_rotated_boxes(large, corners * self.scale, labels, palette, width=2)
         return np.concatenate([drawn, draw_legend(classes, palette, drawn.shape[1])])
