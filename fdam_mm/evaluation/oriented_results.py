@@ -1,6 +1,7 @@
 """Rotated boxes of many pictures in one file, which is read without unpickling."""
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,6 +16,15 @@ from fdam_mm.engine.atomic_backend import AtomicLocalBackend
 
 SUFFIX = ".npz"
 _KINDS = {"classes": "U", "images": "U", "counts": "i", "boxes": "f", "scores": "f", "labels": "i"}
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,  # an array is missing
+    TypeError,  # numpy's single array is no archive
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class ResultsError(ValueError):
@@ -100,7 +110,7 @@ def load_results(file: Path) -> OrientedResults:
             arrays = {name: archive[name] for name in _KINDS}
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise ResultsError(
             f"{file} holds no rotated boxes ({error}), expected a {SUFFIX} file of "
             f"tools/test.py --out NAME{SUFFIX}"
