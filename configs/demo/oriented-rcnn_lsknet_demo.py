@@ -97,4 +97,4 @@ default_hooks = dict(
 )
 log_processor = dict(by_epoch=False)
 randomness = dict(seed=0)
-visualizer = dict(_delete_=True, type="RotatedBoxVisualizer", scale=3)
+visualizer = dict(type="RotatedBoxVisualizer", scale=3)

@@ -14,7 +14,6 @@ from fdam_mm.evaluation.oriented_results import (
     save_results,
 )
 
-
 MMROTATES_ORDER = [2, 1, 0, 3]  # it goes round the other way
 
 
