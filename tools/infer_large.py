@@ -18,6 +18,7 @@ from fdam_mm.checkpoints import convert, load, load_state
 from fdam_mm.data.ade20k import new_folder
 from fdam_mm.data.picture_rows import PictureError, picture_size
 from fdam_mm.data.windows import place_windows
+from fdam_mm.engine.float32_boxes import keep_boxes_in_float32
 from fdam_mm.engine.launch import (
     UsageError,
     add_config_arguments,
@@ -112,6 +113,7 @@ def load_detector(config: Config, checkpoint: str, device: str, allow_pickle: bo
     register_toolkit("mmrotate")
     load_toolkit_checkpoints_safely(allow_pickle)
     model = MODELS.build(config.model)
+    keep_boxes_in_float32(model)
     load_state(model, convert(load(checkpoint, allow_pickle)), checkpoint, fit="exact")
     return model.to(device).eval()
 
