@@ -30,6 +30,7 @@ setup(
         "onedl-mmrotate>=1.2",
         "timm>=1.0.9",
         "safetensors",
+        "shapely>=2",
         "tqdm",
     ],
     extras_require={"dev": ["pytest", "ruff", "torchmetrics>=1.4"]},

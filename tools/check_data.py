@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Read every image and annotation of a segmentation config and report all problems.
+"""Read every image and annotation of a config and report all problems.
 
 Exit code: 0 without a problem, 1 otherwise.
 """
@@ -10,7 +10,8 @@ from functools import partial
 
 from tqdm import tqdm
 
-from fdam_mm.data.check import SPLITS, ConfigError, check_segmentation, segmentation_sets
+from fdam_mm.data.check import SPLITS, data_sets
+from fdam_mm.data.problems import ConfigError
 from fdam_mm.engine.launch import add_config_arguments, parser, read_config
 
 
@@ -28,18 +29,19 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     try:
-        sets = segmentation_sets(read_config(args.config, args.cfg_options), args.splits)
+        sets = data_sets(read_config(args.config, args.cfg_options), args.splits)
     except (ConfigError, OSError) as error:
         print(f"error: {args.config}: {error}", file=sys.stderr)
         return 1
-    num_pairs = num_problems = 0
+    num_pictures = num_problems = 0
     for data, splits in sets.items():
-        report = check_segmentation(data, partial(tqdm, desc=" and ".join(splits), unit="pair"))
-        num_pairs += report.num_pairs
+        report = data.check(partial(tqdm, desc=" and ".join(splits)))
+        num_pictures += report.num_pictures
         num_problems += len(report.problems)
         for problem in report.problems:
             print(problem)
-    print(f"{num_pairs} pairs checked, {num_problems or 'no'} problem{'s' * (num_problems > 1)}")
+    found = f"{num_problems or 'no'} problem{'s' * (num_problems > 1)}"
+    print(f"{num_pictures} pictures checked, {found}")
     return 1 if num_problems else 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from fdam_mm.data.ade20k import FOLDER, PreparationError, prepare_ade20k
 from fdam_mm.data.dota_prepare import SplitReport, prepare_dota
 from fdam_mm.data.dota_split import SCALES
+from fdam_mm.data.problems import shorten
 
 EXAMPLE = """example:
   python tools/prepare_data.py ade20k ~/Downloads/ADEChallengeData2016.zip data/ade
@@ -111,7 +112,7 @@ def run_dota(args: argparse.Namespace) -> str:
     summary = "\n".join([f"{args.dst / scales.folder}:", *dota_lines(report)])
     if report.skipped:
         skipped = "".join(f"\n  {line}" for line in report.skipped)
-        raise PreparationError(f"{len(report.skipped)} files were skipped:{skipped}\n{summary}")
+        raise PreparationError(f"skipped files ({len(report.skipped)}):{skipped}\n{summary}")
     return summary
 
 
@@ -128,7 +129,7 @@ def dota_lines(report: SplitReport) -> list[str]:
             names = [picture.name for picture in pictures if count(picture)]
             if names:
                 total = sum(map(count, pictures))
-                lines.append(f"    {total} objects {where}, in {len(names)} pictures: {names[0]}")
+                lines.append(f"    objects {where}: {total}, in {shorten(names)}")
     return lines
 
 

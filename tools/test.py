@@ -12,6 +12,7 @@ from fdam_mm.engine.launch import (
     clear_errors,
     end_together,
     parser,
+    require_data,
     run_config,
 )
 from fdam_mm.evaluation.pipelines import unlabelled
@@ -46,6 +47,8 @@ def main() -> None:
     config.load_from, config.resume = args.checkpoint, False
     if args.images:
         predict_only(config, args.images, args.out)
+    else:
+        require_data(config, "test")
     if args.out:
         save_predictions(config, args.out)
     if args.show_dir:

@@ -8,6 +8,7 @@ from fdam_mm.engine.launch import (
     end_together,
     parser,
     refuse_overwriting,
+    require_data,
     run_config,
 )
 from fdam_mm.engine.precision import enable_amp
@@ -32,6 +33,7 @@ def main() -> None:
         config.resume = True
         config.load_from = None if args.resume == "auto" else args.resume
     refuse_overwriting(config)
+    require_data(config, "train", "val")
     if args.amp:
         enable_amp(config)
     build_runner(config).train()

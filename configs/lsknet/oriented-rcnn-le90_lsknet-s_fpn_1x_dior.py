@@ -5,7 +5,7 @@ model = dict(roi_head=dict(bbox_head=dict(num_classes=20)))
 dataset_type = "DIORDataset"
 data_root = "data/DIOR/"
 resize = dict(type="mmdet.Resize", scale=(800, 800), keep_ratio=True)
-train_pipeline = [*_base_.train_pipeline]
+train_pipeline = [*_base_.train_pipeline[:-2], _base_.train_pipeline[-1]]  # no rotation
 train_pipeline[3] = resize
 val_pipeline = [*_base_.val_pipeline]
 val_pipeline[1] = resize

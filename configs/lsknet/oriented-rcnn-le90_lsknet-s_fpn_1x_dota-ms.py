@@ -1,12 +1,6 @@
-# Multi-scale: crops of the pictures at 0.5, 1 and 1.5 times their size, and random rotation, as in
-# mmrotate's dota_ms.py.
+# Multi-scale: crops of the pictures at 0.5, 1 and 1.5 times their size.
 _base_ = "./oriented-rcnn-le90_lsknet-s_fpn_1x_dota.py"
 data_root = "data/split_ms_dota/"
-train_pipeline = [
-    *_base_.train_pipeline[:-1],
-    dict(type="RandomRotate", prob=0.5, angle_range=180, rect_obj_labels=[9, 11]),
-    _base_.train_pipeline[-1],
-]
-train_dataloader = dict(dataset=dict(data_root=data_root, pipeline=train_pipeline))
+train_dataloader = dict(dataset=dict(data_root=data_root))
 val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader

@@ -19,7 +19,13 @@ model = dict(
     ),
     neck=dict(in_channels=[64, 128, 320, 512]),
 )
-train_dataloader = dict(batch_size=1)
+# Storage tanks and roundabouts (9, 11) have no angle: pictures with one turn by right angles.
+train_pipeline = [
+    *_base_.train_pipeline[:-1],
+    dict(type="RandomRotate", prob=0.5, angle_range=180, rect_obj_labels=[9, 11]),
+    _base_.train_pipeline[-1],
+]
+train_dataloader = dict(batch_size=1, dataset=dict(pipeline=train_pipeline))
 # unlike the published recipe: no weight decay on any 1-D parameter
 optim_wrapper = dict(
     constructor="FDAMOptimWrapperConstructor",

@@ -1,5 +1,4 @@
-# The official semantic model on ADE20K: learned queries, classes with a softmax. Its boxes are
-# trained for the first 80 classes, here for all.
+# The official semantic model on ADE20K: learned queries, classes with a softmax.
 _base_ = ["mmdet::_base_/datasets/ade20k_semantic.py", "../_base_/mask_dino_r50.py"]
 image_size = (512, 512)
 model = dict(
@@ -11,7 +10,6 @@ model = dict(
         two_stage=False,
         init_box=None,
         softmax=True,
-        stuff_boxes=True,
         pixel_decoder=dict(
             num_levels=3, fine_first=False, encoder=dict(feedforward_channels=1024)
         ),

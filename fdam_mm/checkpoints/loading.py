@@ -1,16 +1,21 @@
 """Reading checkpoint files without running anything they hold."""
 
+import argparse
+import hashlib
 import pickle
 import re
 import zipfile
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
 from .errors import CheckpointError, UnsafeCheckpointError
+
+_NAMED_BY_CONTENT = re.compile(r"-[0-9a-f]{8,}\.")  # torch's custom: NAME-SHA256.pth
 
 
 def load(path: str | Path, allow_pickle: bool = False) -> dict[str, Any]:
@@ -29,7 +34,7 @@ def load(path: str | Path, allow_pickle: bool = False) -> dict[str, Any]:
     Raises:
         FileNotFoundError: No such file.
         UnsafeCheckpointError: The file needs unpickling and ``allow_pickle`` is False.
-        CheckpointError: The file is truncated, damaged or no checkpoint.
+        CheckpointError: The file is truncated, damaged or no checkpoint, or cannot be fetched.
     """
     file = _fetch(str(path))
     if not file.is_file():
@@ -46,10 +51,20 @@ def load(path: str | Path, allow_pickle: bool = False) -> dict[str, Any]:
 def _fetch(path: str) -> Path:
     if not path.startswith(("http://", "https://")):
         return Path(path).expanduser()
-    target = Path(torch.hub.get_dir()) / "checkpoints" / path.rpartition("/")[2]
+    name = path.rpartition("/")[2]
+    if not _NAMED_BY_CONTENT.search(name):  # other addresses may end in the same name
+        name = f"{hashlib.sha256(path.encode()).hexdigest()[:8]}_{name}"
+    target = Path(torch.hub.get_dir()) / "checkpoints" / name
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(path, str(target))
+        try:
+            torch.hub.download_url_to_file(path, str(target))
+        except URLError as error:
+            raise CheckpointError(
+                f"cannot fetch {path}: {error}. Fetch it where there is a network and put it to "
+                f"{target}; to start without a pretrained backbone: "
+                "--cfg-options model.backbone.init_cfg=None"
+            ) from error
     return target
 
 
@@ -93,9 +108,10 @@ def _damaged(file: Path, error: Exception) -> str:
 
 
 def _training_state_globals() -> list[Any]:
-    """The plain containers that mmengine's own training checkpoints hold beside tensors."""
+    """The plain containers that checkpoints of mmengine and of timm hold beside tensors."""
     numbers = [np.dtype(kind) for kind in ("float64", "float32", "int64", "int32", "bool")]
     return [
+        argparse.Namespace,  # the arguments of timm's training script
         HistoryBuffer,
         (_history_statistic, "builtins.getattr"),
         np.ndarray,

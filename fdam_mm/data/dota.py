@@ -18,7 +18,7 @@ SPLITS = ("train", "val", "test")
 _IMAGE_FOLDERS = ("images", "images/images")  # the second after unpacking in place
 _LABEL_FOLDERS = ("labelTxt", "labelTxt-v1.0/labelTxt", "labelTxt-v1.0", "labelTxt/labelTxt")
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
-_HEADERS = ("imagesource", "gsd")
+HEADERS = ("imagesource", "gsd")
 
 
 class LayoutError(ValueError):
@@ -126,7 +126,7 @@ def label_lines(file: Path) -> Iterator[tuple[int, str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise LabelError(f"{file}: unreadable ({error}), expected text") from error
     for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip() and line.split(":")[0].strip().lower() not in _HEADERS:
+        if line.strip() and line.split(":")[0].strip().lower() not in HEADERS:
             yield number, line
 
 
@@ -155,12 +155,11 @@ def parse_label(line: str) -> tuple[list[float], str, int]:
 
 def format_labels(labels: Labels) -> str:
     """Return the text of a label file without a header; coordinates have at most 3 decimals."""
-    lines = [
-        " ".join([*(str(round(x, 3)) for x in corners.ravel().tolist()), category, str(difficult)])
-        for corners, category, difficult in zip(
-            labels.corners, labels.categories, labels.difficult, strict=True
-        )
-    ]
+    lines: list[str] = []
+    items = zip(labels.corners, labels.categories, labels.difficult, strict=True)
+    for corners, category, difficult in items:
+        numbers = (str(round(x, 3) + 0.0) for x in corners.ravel().tolist())  # + 0.0 for -0.0
+        lines.append(" ".join([*numbers, category, str(difficult)]))
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -75,6 +75,13 @@ def polygons(corners: np.ndarray) -> np.ndarray:
     return np.where(shapely.is_valid(shapes), shapes, shapely.convex_hull(shapes))
 
 
+def shares_shown(shapes: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return the share of each geometry's area inside its box, (N,); 0 for one without area."""
+    areas = shapely.area(shapes)
+    shown = shapely.area(shapely.intersection(shapes, boxes))
+    return np.divide(shown, areas, out=np.zeros_like(areas), where=areas > 0)
+
+
 def _pairs(corners: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of boxes and objects that go together, sorted by box, then object.
 
@@ -84,9 +91,7 @@ def _pairs(corners: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarr
     tree = shapely.STRtree(shapes)
     box_shapes = shapely.box(*boxes.T)
     box_ids, objects = tree.query(box_shapes)
-    areas = shapely.area(shapes)[objects]
-    shown = shapely.area(shapely.intersection(shapes[objects], box_shapes[box_ids]))
-    enough = np.divide(shown, areas, out=np.zeros_like(areas), where=areas > 0) >= MIN_SHARE
+    enough = shares_shown(shapes[objects], box_shapes[box_ids]) >= MIN_SHARE
     box_ids, objects = box_ids[enough], objects[enough]
     order = np.lexsort((objects, box_ids))
     return box_ids[order], objects[order]

@@ -1,26 +1,19 @@
 """Read windows of large pictures of any kind as BGR, 8 bits, without keeping the whole picture."""
 
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
+import cv2
 import numpy as np
 from PIL import Image
 
 from .png_rows import SIGNATURE, PngRows
+from .problems import UNREADABLE
 
-_UNREADABLE = (
-    OSError,
-    SyntaxError,  # Pillow's, for a broken PNG
-    ValueError,
-    EOFError,
-    struct.error,
-    zlib.error,
-)
 _WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N")  # grey with 16 bits
 
 
@@ -44,9 +37,9 @@ class PictureRows:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        with _naming(file):
-            self._stream = file.open("rb")
-            self._rows = _decoder(self._stream)
+        with _naming(file), ExitStack() as stack:
+            self._rows = _decoder(stack.enter_context(file.open("rb")))
+            self._files = stack.pop_all()  # what is open now stays open
         self.width, self.height = self._rows.width, self._rows.height
 
     def read(self, count: int) -> np.ndarray:
@@ -58,7 +51,7 @@ class PictureRows:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stream.close()
+        self._files.close()
 
 
 def picture_size(file: Path) -> tuple[int, int]:
@@ -99,22 +92,23 @@ def read_windows(file: Path, windows: np.ndarray) -> Iterator[tuple[int, np.ndar
 
 def pad_patch(patch: np.ndarray, size: int, colour: tuple[int, int, int]) -> np.ndarray:
     """Return (size, size, 3): the patch, and the colour to its right and below."""
-    padded = np.empty((size, size, 3), np.uint8)
-    padded[:] = colour
-    padded[: patch.shape[0], : patch.shape[1]] = patch
-    return padded
+    below, right = size - patch.shape[0], size - patch.shape[1]
+    return cv2.copyMakeBorder(patch, 0, below, 0, right, cv2.BORDER_CONSTANT, value=colour)
 
 
 class _WholePicture:
-    """A picture that Pillow decodes at once."""
+    """A picture that Pillow decodes at once, when the first rows are read."""
 
     def __init__(self, stream: BinaryIO) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(stream) as picture:
-                self.width, self.height = picture.size
-                self._pixels = _to_bgr(picture)
+            self._picture = Image.open(stream)
+        self.width, self.height = self._picture.size
         self._next = 0
+
+    @cached_property
+    def _pixels(self) -> np.ndarray:
+        return _to_bgr(self._picture)
 
     def read(self, count: int) -> np.ndarray:
         """Return the next rows, (count, W, 3) uint8 BGR."""
@@ -153,5 +147,5 @@ def _naming(file: Path) -> Iterator[None]:
             f"{file}: too large to be decoded at once ({error}), "
             "expected a PNG that is not interlaced, which is read row by row"
         ) from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise PictureError(f"{file}: unreadable ({error}), expected a whole picture") from error

@@ -8,7 +8,7 @@ import logging
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,36 @@ def run_config(args: argparse.Namespace) -> Config:
         config.allow_pickle = True
         _allow_pickle(config.model)
     return config
+
+
+def require_data(config: Config, *splits: str) -> None:
+    """See that the folders and annotation files of ``splits`` (train, val, test) are there.
+
+    The toolkits say it in as many ways as they have data sets, some of them hard to read.
+
+    Raises:
+        UsageError: One is missing; names it.
+    """
+    for loader in (f"{split}_dataloader" for split in splits):
+        for dataset in _datasets(config.get(loader)):
+            path = Path(dataset["data_root"], dataset.get("ann_file") or "")
+            if not path.exists():
+                raise UsageError(
+                    f"{path} of the config's {loader} does not exist. Prepare the data, see "
+                    "tools/prepare_data.py --help, or say where it is: --cfg-options "
+                    "data_root=FOLDER; tools/check_data.py CONFIG checks it"
+                )
+
+
+def _datasets(settings: Any) -> Iterator[dict[str, Any]]:
+    """Settings of data sets on a local disk, however deep they stand."""
+    if isinstance(settings, dict):
+        if settings.get("data_root") and not settings.get("backend_args"):
+            yield settings
+        settings = list(settings.values())
+    if isinstance(settings, list):
+        for value in settings:
+            yield from _datasets(value)
 
 
 def refuse_overwriting(config: Config) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from mmengine.fileio import get
 from mmengine.registry import TRANSFORMS
 
+from fdam_mm.data.segment_ids import segment_ids
 from fdam_mm.engine.quiet import quiet_imports
 
 with quiet_imports():
@@ -32,9 +33,3 @@ def read_segment_ids(file: str, backend_args: dict[str, Any] | None = None) -> n
     """Segment ids (H, W) of a panoptic PNG."""
     data = get(file, backend_args=backend_args)
     return segment_ids(mmcv.imfrombytes(data, flag="color", channel_order="rgb"))
-
-
-def segment_ids(rgb: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 -> (H, W) int32: red + 256 green + 65536 blue."""
-    red, green, blue = np.moveaxis(rgb.astype(np.int32), -1, 0)
-    return red + (green << 8) + (blue << 16)

@@ -1,16 +1,9 @@
 """Window placement, by hand and against the toolkit's splitter."""
 
-from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-
-import mmrotate
 import numpy as np
 import pytest
 
 from fdam_mm.data.windows import place_windows
-
-SPLITTER = Path(mmrotate.__file__).parent / ".mim/tools/data/dota/split/img_split.py"
 
 
 @pytest.mark.parametrize(
@@ -58,23 +51,15 @@ def test_wrong_numbers() -> None:
         place_windows(0, 5, [1024], [200])
 
 
-@pytest.fixture(scope="module")
-def toolkit_windows() -> Callable[..., np.ndarray]:
-    if not SPLITTER.is_file():
-        pytest.skip("this mmrotate comes without its splitter")
-    spec = spec_from_file_location("img_split", SPLITTER)
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_sliding_window
-
-
 @pytest.mark.parametrize(
     ("sizes", "overlaps"), [([1024], [200]), ([2048, 1024, 682], [1000, 500, 333])]
 )
-def test_equal_to_the_toolkit(toolkit_windows, sizes: list[int], overlaps: list[int]) -> None:
+def test_equal_to_the_toolkit(toolkit_splitter, sizes: list[int], overlaps: list[int]) -> None:
     rng = np.random.default_rng(0)
     sides = rng.integers(1, 6000, (300, 2)).tolist() + [[1024, 1024], [2048, 1229], [530, 520]]
     for width, height in sides:
-        expected = toolkit_windows(dict(width=width, height=height), sizes, overlaps, 0.6)
+        expected = toolkit_splitter.get_sliding_window(
+            dict(width=width, height=height), sizes, overlaps, 0.6
+        )
         found = place_windows(width, height, sizes, overlaps)
         np.testing.assert_array_equal(found, expected, err_msg=f"{width} x {height}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fdam_mm.engine.launch import UsageError, read_config, refuse_overwriting
+from fdam_mm.engine.launch import UsageError, read_config, refuse_overwriting, require_data
 
 
 def test_data_root_moves_every_path_under_it(tmp_path: Path) -> None:
@@ -36,3 +36,15 @@ def test_overwriting_is_refused_unless_resumed(tmp_path: Path) -> None:
         refuse_overwriting(config)
     config.resume = True
     refuse_overwriting(config)
+
+
+def test_missing_data_is_named(tmp_path: Path) -> None:
+    config = read_config("configs/lsknet/oriented-rcnn-le90_lsknet-s_fpn_1x_dior.py", {})
+    config.merge_from_dict({"test_dataloader.dataset.data_root": str(tmp_path)})
+    with pytest.raises(UsageError, match="data/DIOR/ImageSets/Main/train.txt of .*train_data"):
+        require_data(config, "train", "val")
+    with pytest.raises(UsageError, match=f"{tmp_path}/ImageSets/Main/test.txt"):
+        require_data(config, "test")
+    (tmp_path / "ImageSets/Main").mkdir(parents=True)
+    (tmp_path / "ImageSets/Main/test.txt").touch()
+    require_data(config, "test")

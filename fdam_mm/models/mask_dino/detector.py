@@ -56,7 +56,7 @@ class MaskDINO(SingleStageDetector):
     ) -> SampleList:
         """Results in ``pred_instances``, ``pred_panoptic_seg`` and ``pred_sem_seg``."""
         feats = self.extract_feat(batch_inputs)
-        prediction = self.panoptic_head.predict(feats, batch_data_samples)
+        prediction = self.panoptic_head.predict(feats)
         results = self.panoptic_fusion_head.predict(prediction, batch_data_samples, rescale)
         names = dict(
             ins_results="pred_instances",

@@ -84,7 +84,7 @@ class MaskDINOFusionHead(BasePanopticFusionHead):
         """Post-process a batch.
 
         Args:
-            prediction: Masks as logits on the padded batch.
+            prediction: Masks as logits on any grid over the padded batch.
             samples: ``img_shape``, ``ori_shape`` and ``batch_input_shape`` of each image.
             rescale: Results for the original image, else for the resized one.
 
@@ -98,18 +98,21 @@ class MaskDINOFusionHead(BasePanopticFusionHead):
     def _predict_image(
         self, logits: Tensor, boxes: Tensor, masks: Tensor, sample: Any, rescale: bool
     ) -> dict[str, InstanceData | PixelData]:
-        inner, size = sample.img_shape[:2], sample.img_shape[:2]
-        if rescale:
-            size = sample.ori_shape[:2]
+        batch, inner = tuple(sample.batch_input_shape), sample.img_shape[:2]
+        size = sample.ori_shape[:2] if rescale else inner
         # boxes are relative to the padded image; this is its size in the result's pixels
-        padded = [p * s / i for p, s, i in zip(masks.shape[-2:], size, inner, strict=True)]
+        padded = [p * s / i for p, s, i in zip(batch, size, inner, strict=True)]
         instance, panoptic, semantic = (
             self.test_cfg[f"{kind}_on"] for kind in ("instance", "panoptic", "semantic")
         )
-        if semantic and not (instance or panoptic):  # the classes' maps are resized, not the masks
-            maps = _crop_and_resize(self._class_maps(logits, masks), inner, size)
+        if semantic and not (instance or panoptic):  # the classes' maps are cropped, not the masks
+            maps = self._class_maps(logits, _resize(masks, batch))
+            maps = _crop_and_resize(maps, inner, size)
             return dict(sem_results=PixelData(sem_seg=maps.argmax(0, keepdim=True)))
-        masks = _crop_and_resize(masks, inner, size)
+        if not semantic:  # spares most of the large masks
+            used = self._used_queries(logits)
+            logits, boxes, masks = logits[used], boxes[used], masks[used]
+        masks = _crop_and_resize(_resize(masks, batch), inner, size)
         results = {}
         if panoptic:
             results["pan_results"] = self.panoptic_postprocess(logits, masks)
@@ -120,6 +123,17 @@ class MaskDINOFusionHead(BasePanopticFusionHead):
         if semantic:
             results["sem_results"] = self.semantic_postprocess(logits, masks)
         return results
+
+    def _used_queries(self, logits: Tensor) -> Tensor:
+        """Which queries can take part in an instance or a panoptic segment, (Q,) bool."""
+        scores = logits.sigmoid()
+        used = scores.new_zeros(len(scores), dtype=torch.bool)
+        if self.test_cfg["panoptic_on"]:
+            used |= scores.amax(-1) > self.test_cfg["object_mask_thr"]
+        if self.test_cfg["instance_on"]:
+            number = min(self.test_cfg["max_per_image"], scores.numel())
+            used[scores.flatten().topk(number).indices // scores.shape[1]] = True
+        return used
 
     def instance_postprocess(self, logits: Tensor, masks: Tensor, boxes: Tensor) -> InstanceData:
         """The best pairs of query and class, only things.
@@ -206,5 +220,10 @@ class MaskDINOFusionHead(BasePanopticFusionHead):
 
 def _crop_and_resize(masks: Tensor, inner: tuple[int, int], size: tuple[int, int]) -> Tensor:
     """Masks (Q, ...) of the padded batch: without the padding, resized to ``size``."""
-    masks = masks[None, :, : inner[0], : inner[1]]
-    return F.interpolate(masks, size=tuple(size), mode="bilinear", align_corners=False)[0]
+    return _resize(masks[:, : inner[0], : inner[1]], size)
+
+
+def _resize(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Masks (n, h, w) -> (n, *size); n may be 0."""
+    masks = masks[:, None]
+    return F.interpolate(masks, size=tuple(size), mode="bilinear", align_corners=False)[:, 0]

@@ -20,7 +20,7 @@ from fdam_mm.layers.autocast import float32_island
 from .denoising import DenoisingQueries, NoisyQueries
 from .losses import MaskDINOLoss
 from .selection import TokenSelection, boxes_of_masks
-from .structures import GroundTruth, Outputs, Prediction, ground_truths, resize_masks
+from .structures import GroundTruth, Outputs, Prediction, ground_truths
 from .transformer import Levels, MaskDINODecoder, flatten_maps
 
 _EPS = 1e-5  # the decoder's boxes stay this far from 0 and 1, where logits are infinite
@@ -47,7 +47,6 @@ class MaskDINOHead(BaseModule):
         softmax: Classes exclude each other and there is a logit for no object; the default is a
             sigmoid for each class.
         denoising: Arguments of :class:`DenoisingQueries` but for the sizes.
-        stuff_boxes: Whether stuff regions have box losses.
         loss: Arguments of :class:`MaskDINOLoss` but for the classes.
         init_cfg: As for every ``BaseModule``.
 
@@ -66,7 +65,6 @@ class MaskDINOHead(BaseModule):
         init_box: str | None = "mask2box",
         softmax: bool = False,
         denoising: Mapping[str, Any] | None = None,
-        stuff_boxes: bool = False,
         loss: Mapping[str, Any] | None = None,
         init_cfg: Mapping[str, Any] | None = None,
     ) -> None:
@@ -92,8 +90,7 @@ class MaskDINOHead(BaseModule):
         nn.init.zeros_(self.bbox_embed.layers[-1].weight)
         nn.init.zeros_(self.bbox_embed.layers[-1].bias)
         self.denoising = DenoisingQueries(self.num_classes, channels, **(denoising or {}))
-        box_classes = self.num_classes if stuff_boxes else num_things_classes
-        self.criterion = MaskDINOLoss(self.num_classes, box_classes, softmax, **(loss or {}))
+        self.criterion = MaskDINOLoss(self.num_classes, softmax, **(loss or {}))
 
     def forward(
         self, feats: Sequence[Tensor], truths: Sequence[GroundTruth] | None = None
@@ -170,9 +167,9 @@ class MaskDINOHead(BaseModule):
             )
         return losses
 
-    def predict(self, feats: Sequence[Tensor], samples: SampleList) -> Prediction:
-        """The last layer's prediction, its masks resized to the padded batch."""
-        return resize_masks(self(feats).layers[-1], tuple(samples[0].batch_input_shape))
+    def predict(self, feats: Sequence[Tensor]) -> Prediction:
+        """The last layer's prediction."""
+        return self(feats).layers[-1]
 
 
 def _split(layers: list[Prediction], selected: Prediction, noisy: NoisyQueries | None) -> Outputs:

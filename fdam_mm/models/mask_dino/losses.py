@@ -49,7 +49,6 @@ class MaskDINOLoss(nn.Module):
 
     Args:
         num_classes: Classes K.
-        num_box_classes: Labels from here on (stuff) have no box loss; None: all have one.
         softmax: Classes exclude each other, and a last logit, of weight 0.1, is no object;
             otherwise each class has a focal loss of its own.
         assigner: mmdet's config of the matching; its costs use the weights of the losses.
@@ -65,7 +64,6 @@ class MaskDINOLoss(nn.Module):
     def __init__(
         self,
         num_classes: int,
-        num_box_classes: int | None = None,
         softmax: bool = False,
         assigner: Mapping[str, Any] | None = None,
         loss_cls: Mapping[str, Any] | None = None,
@@ -79,7 +77,6 @@ class MaskDINOLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.num_box_classes = num_classes if num_box_classes is None else num_box_classes
         self.num_points, self.oversample_ratio = num_points, oversample_ratio
         self.importance_sample_ratio = importance_sample_ratio
         self.assigner = TASK_UTILS.build(assigner or ASSIGNER)
@@ -172,8 +169,7 @@ class MaskDINOLoss(nn.Module):
         classes[image, query] = labels
         loss_ce = self._class_term(prediction.logits.flatten(0, 1), classes.flatten(), total)
         loss_mask, loss_dice = self._mask_terms(prediction.masks[image, query], masks, total)
-        boxed = labels < self.num_box_classes
-        predicted, boxes = prediction.boxes[image, query][boxed], boxes[boxed]
+        predicted = prediction.boxes[image, query]
         size = truths[0].masks.shape[-2:]
         loss_bbox = self.loss_bbox(predicted, boxes, avg_factor=total)
         # In pixels, where GIoULoss's guard against a division by zero is far from any real area.

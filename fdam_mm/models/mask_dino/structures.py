@@ -61,17 +61,15 @@ def to_relative(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     return bbox_xyxy_to_cxcywh(boxes) / box_scale(size, boxes)
 
 
-def resize_masks(prediction: Prediction, size: tuple[int, int]) -> Prediction:
-    """The same prediction with its mask logits resized to ``size`` = (height, width)."""
-    masks = F.interpolate(prediction.masks, size=size, mode="bilinear", align_corners=False)
-    return prediction._replace(masks=masks)
-
-
 def ground_truths(
     samples: Sequence[DetDataSample], num_things: int, num_classes: int, device: torch.device
 ) -> list[GroundTruth]:
     """Objects of ``gt_instances``, then stuff regions of ``gt_sem_seg`` (labels from
-    ``num_things`` to ``num_classes - 1``), where a sample has them."""
+    ``num_things`` to ``num_classes - 1``), where a sample has them.
+
+    Raises:
+        ValueError: A sample has objects and no masks of them.
+    """
     return [_ground_truth(sample, num_things, num_classes, device) for sample in samples]
 
 
@@ -82,8 +80,13 @@ def _ground_truth(
     labels = torch.zeros(0, dtype=torch.long, device=device)
     boxes = torch.zeros(0, 4, device=device)
     masks = torch.zeros(0, *size, dtype=torch.bool, device=device)
-    if "masks" in sample.gt_instances:
-        objects = sample.gt_instances
+    objects = sample.gt_instances
+    if len(objects.get("labels", ())) and "masks" not in objects:
+        raise ValueError(
+            f"{sample.get('img_path', 'a picture')} has objects without masks, which Mask DINO "
+            "learns from: set with_mask=True where the pipeline loads annotations"
+        )
+    if "masks" in objects:
         labels = objects.labels.to(device)
         boxes = get_box_tensor(objects.bboxes).to(device).float()
         masks = _pad(objects.masks.to_tensor(torch.bool, device), size, value=False)

@@ -60,13 +60,11 @@ def test_one_class() -> None:
     assert losses["loss_ce"] > 0
 
 
-@pytest.mark.parametrize("stuff_boxes", [False, True])
-def test_stuff(stuff_boxes: bool) -> None:
-    """Stuff regions are matched and classified; their boxes count where the config says so."""
-    model = small_mask_dino(num_stuff_classes=2, stuff_boxes=stuff_boxes)
+def test_stuff() -> None:
+    """Stuff regions are objects like any other, with a box around each."""
+    model = small_mask_dino(num_stuff_classes=2)
     losses = step(model, [0, 0], stuff=[3, 4])
-    assert losses["loss_mask"] > 0
-    assert (losses["loss_bbox"] > 0) == stuff_boxes
+    assert losses["loss_mask"] > 0 and losses["loss_bbox"] > 0
     assert step(model, [2, 1], stuff=[3])["loss_bbox"] > 0
 
 
@@ -106,7 +104,7 @@ def test_softmax_results() -> None:
 
 
 def test_semantic_pictures_without_objects() -> None:
-    model = small_mask_dino(num_things_classes=0, num_stuff_classes=3, stuff_boxes=True)
+    model = small_mask_dino(num_things_classes=0, num_stuff_classes=3)
     images, samples = batch([0, 0], stuff=[0, 2])
     for sample in samples:
         sample.gt_instances = InstanceData()
@@ -197,3 +195,10 @@ def test_settings() -> None:
         small_mask_dino(init_box="bitmask", two_stage=False)
     with pytest.raises(ValueError, match="num_encoder_inputs 3 must be in 1 .. 4"):
         small_mask_dino(dict(num_levels=2))
+
+
+def test_objects_without_masks() -> None:
+    images, samples = batch([2, 1])
+    del samples[0].gt_instances.masks
+    with pytest.raises(ValueError, match="objects without masks.*with_mask=True"):
+        small_mask_dino().train()(images, samples, mode="loss")

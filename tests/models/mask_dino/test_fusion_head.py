@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+from mmdet.structures import DetDataSample
 from support.golden import Case, load_case
 from torch import Tensor
+from torch.nn import functional as F
 
 from fdam_mm.models import MaskDINOFusionHead
+from fdam_mm.models.mask_dino.structures import Prediction, to_pixels
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +79,26 @@ def test_nothing_found() -> None:
 def test_unknown_setting() -> None:
     with pytest.raises(ValueError, match="test_cfg has no setting .*semantics_on.*"):
         MaskDINOFusionHead(2, 1, dict(semantics_on=True))
+
+
+@pytest.mark.parametrize("panoptic", [False, True])
+def test_only_used_queries_are_resized(panoptic: bool) -> None:
+    """The results are those of all queries; with none in use there is nothing to resize."""
+    head = MaskDINOFusionHead(2, 1, dict(max_per_image=5, panoptic_on=panoptic, iou_thr=0.3))
+    torch.manual_seed(0)
+    prediction = Prediction(torch.randn(1, 9, 3), torch.rand(1, 9, 4), torch.randn(1, 9, 4, 6))
+    sizes = dict(batch_input_shape=(16, 24), img_shape=(16, 20), ori_shape=(32, 40))
+    (found,) = head.predict(prediction, [DetDataSample(metainfo=sizes)])
+    masks = F.interpolate(prediction.masks, (16, 24), mode="bilinear")[..., :20]
+    masks = F.interpolate(masks, (32, 40), mode="bilinear")[0]
+    boxes = to_pixels(prediction.boxes[0], (32, 48))
+    expected = head.instance_postprocess(prediction.logits[0], masks, boxes)
+    for name in ("scores", "labels", "bboxes", "masks"):
+        assert torch.equal(found["ins_results"][name], expected[name])
+    if panoptic:
+        expected = head.panoptic_postprocess(prediction.logits[0], masks).sem_seg
+        assert torch.equal(found["pan_results"].sem_seg, expected) and len(expected.unique()) > 2
+        nothing = MaskDINOFusionHead(2, 1, dict(instance_on=False, panoptic_on=True))
+        prediction = prediction._replace(logits=prediction.logits - 20)
+        (found,) = nothing.predict(prediction, [DetDataSample(metainfo=sizes)])
+        assert found["pan_results"].sem_seg.unique().tolist() == [3]

@@ -8,14 +8,10 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from fdam_mm.data.check import (
-    ConfigError,
-    Problem,
-    SegmentationSet,
-    check_segmentation,
-    segmentation_sets,
-)
+from fdam_mm.data.check import data_sets
+from fdam_mm.data.check_segmentation import SegmentationSet
 from fdam_mm.data.demo_set import write_demo_set
+from fdam_mm.data.problems import ConfigError, Problem
 from fdam_mm.data.scenes import CLASSES
 
 REPO = Path(__file__).parents[2]
@@ -47,7 +43,7 @@ def data(tmp_path: Path) -> SegmentationSet:
 
 
 def only_problem(data: SegmentationSet) -> Problem:
-    problems = check_segmentation(data).problems
+    problems = data.check().problems
     assert len(problems) == 1, problems
     assert "\n" not in str(problems[0])
     return problems[0]
@@ -59,8 +55,8 @@ def change(data: SegmentationSet, **changes: object) -> SegmentationSet:
 
 def test_good_data(data: SegmentationSet) -> None:
     seen = []
-    report = check_segmentation(data, progress=lambda pairs: seen.extend(pairs) or pairs)
-    assert report.num_pairs == len(seen) == 2 and report.problems == []
+    report = data.check(progress=lambda pairs: seen.extend(pairs) or pairs)
+    assert report.num_pictures == len(seen) == 2 and report.problems == []
 
 
 def test_image_without_annotation(data: SegmentationSet) -> None:
@@ -101,7 +97,7 @@ def test_exif_rotation_counts(data: SegmentationSet) -> None:
     exif[0x0112] = 6
     with Image.open(file) as picture:
         picture.rotate(90, expand=True).save(file, exif=exif)  # turned back when it is read
-    assert check_segmentation(data).problems == []
+    assert data.check().problems == []
 
 
 def test_many_channels(data: SegmentationSet) -> None:
@@ -130,7 +126,7 @@ def test_label_range(
     save_labels(data.ann_dir / "a.png", value)
     data = change(data, reduce_zero_label=reduce_zero_label)
     if valid:
-        assert check_segmentation(data).problems == []
+        assert data.check().problems == []
     else:
         problem = only_problem(data)
         assert problem.path == data.ann_dir / "a.png"
@@ -140,7 +136,7 @@ def test_label_range(
 
 def test_other_ignore_index(data: SegmentationSet) -> None:
     save_labels(data.ann_dir / "a.png", 100)
-    assert check_segmentation(change(data, ignore_index=100)).problems == []
+    assert change(data, ignore_index=100).check().problems == []
 
 
 def test_labels_of_16_bits_are_not_wrapped(data: SegmentationSet) -> None:
@@ -152,13 +148,13 @@ def test_all_problems_are_reported(data: SegmentationSet) -> None:
     save_labels(data.ann_dir / "a.png", 9, shape=(5, 5))
     (data.ann_dir / "sub/b.png").write_bytes(b"")
     save_labels(data.ann_dir / "c.png")
-    assert len(check_segmentation(data).problems) == 4
+    assert len(data.check().problems) == 4
 
 
 def test_missing_and_empty_folders(data: SegmentationSet, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     data = change(data, img_dir=tmp_path / "none", ann_dir=tmp_path / "empty")
-    missing, empty = check_segmentation(data).problems
+    missing, empty = data.check().problems
     assert missing.path == tmp_path / "none" and missing.found == "no such folder"
     assert empty.path == tmp_path / "empty" and empty.found == "no *.png file"
 
@@ -177,8 +173,8 @@ def test_list_file(data: SegmentationSet, tmp_path: Path) -> None:
 
 
 def test_images_alone(data: SegmentationSet) -> None:
-    report = check_segmentation(change(data, ann_dir=None))
-    assert report.num_pairs == 2 and report.problems == []
+    report = change(data, ann_dir=None).check()
+    assert report.num_pictures == 2 and report.problems == []
 
 
 def dataset(**options: object) -> dict:
@@ -192,7 +188,7 @@ def make_config(**datasets: dict) -> Config:
 
 
 def test_sets_of_a_config() -> None:
-    sets = segmentation_sets(make_config(train=dataset(), val=dataset(data_root="v")))
+    sets = data_sets(make_config(train=dataset(), val=dataset(data_root="v")))
     assert list(sets.values()) == [["train"], ["val"]]
     assert next(iter(sets)) == SegmentationSet(
         Path("root/images/training"),
@@ -205,27 +201,25 @@ def test_sets_of_a_config() -> None:
 
 
 def test_loveda_has_its_own_suffix_and_classes() -> None:
-    (data,) = segmentation_sets(make_config(train=dataset(type="LoveDADataset")))
+    (data,) = data_sets(make_config(train=dataset(type="LoveDADataset")))
     assert (data.img_suffix, data.num_classes, data.reduce_zero_label) == (".png", 7, True)
 
 
 def test_equal_splits_are_merged() -> None:
-    sets = segmentation_sets(make_config(val=dataset(), test=dataset(test_mode=True)))
+    sets = data_sets(make_config(val=dataset(), test=dataset(test_mode=True)))
     assert list(sets.values()) == [["val", "test"]]
 
 
 def test_wrappers_are_opened() -> None:
     pair = {"type": "ConcatDataset", "datasets": [dataset(), dataset(data_root="second")]}
-    sets = segmentation_sets(
-        make_config(train={"type": "RepeatDataset", "times": 2, "dataset": pair})
-    )
+    sets = data_sets(make_config(train={"type": "RepeatDataset", "times": 2, "dataset": pair}))
     assert [data.img_dir.parts[0] for data in sets] == ["root", "second"]
 
 
 def test_classes_come_from_metainfo() -> None:
     own = dataset(type="BaseSegDataset", metainfo={"classes": ("x", "y")})
     subset = dataset(metainfo={"classes": ("wall", "sky")})
-    own_set, subset_set = segmentation_sets(make_config(train=own, val=subset))
+    own_set, subset_set = data_sets(make_config(train=own, val=subset))
     assert own_set.num_classes == 2 and not own_set.reduce_zero_label
     assert subset_set.num_classes == 150  # mmseg maps the 150 on disk to the 2
 
@@ -235,7 +229,7 @@ def test_classes_come_from_metainfo() -> None:
     [
         (make_config(), "no train_dataloader"),
         (make_config(train=dataset(type="NoSuchDataset")), "'NoSuchDataset' is unknown"),
-        (make_config(train={"type": "mmdet.CocoDataset"}), "not a semantic segmentation"),
+        (make_config(train={"type": "mmdet.XMLDataset"}), "XMLDataset cannot be checked"),
         (make_config(train=dataset(type="BaseSegDataset")), "names no classes"),
         (make_config(train=dataset(metainfo={"classes": ("qqq",)})), "not a subset"),
         (make_config(train={"data_root": "x"}), "has no type"),
@@ -244,12 +238,12 @@ def test_classes_come_from_metainfo() -> None:
 )
 def test_config_errors(config: Config, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        segmentation_sets(config)
+        data_sets(config)
 
 
 def test_split_that_the_config_lacks() -> None:
     with pytest.raises(ConfigError, match="no test_dataloader"):
-        segmentation_sets(make_config(train=dataset()), ["test"])
+        data_sets(make_config(train=dataset()), ["test"])
 
 
 def run_tool(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -267,14 +261,14 @@ def test_tool(tmp_path: Path) -> None:
     make_config(train=dataset(**options)).dump(config)
     done = run_tool(str(config))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "2 pairs checked, no problem"
+    assert done.stdout.splitlines()[-1] == "2 pictures checked, no problem"
 
     broken = root / "annotations/training/DEMO_train_00000002.png"
     save_labels(broken, 99, (48, 48))
     done = run_tool(str(config), "--splits", "train")
     assert done.returncode == 1
     assert f"{broken}: label values 99" in done.stdout
-    assert done.stdout.splitlines()[-1] == "2 pairs checked, 1 problem"
+    assert done.stdout.splitlines()[-1] == "2 pictures checked, 1 problem"
 
     missing = run_tool(
         str(config), "--cfg-options", f"train_dataloader.dataset.data_root={tmp_path / 'none'}"
