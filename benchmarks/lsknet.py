@@ -10,6 +10,7 @@ example:
 
 import argparse
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,7 @@ def training_step(model: nn.Module, images: Tensor, samples: list) -> Callable[[
     def step() -> None:
         model.train()
         torch.manual_seed(0)  # the same samples of boxes for both
-        total, _ = model.parse_losses(model.loss(images, samples))
+        total, _ = model.parse_losses(model.loss(images, deepcopy(samples)))  # it changes them
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
