@@ -87,7 +87,7 @@ def prediction(model: nn.Module, images: Tensor, samples: list) -> Callable[[], 
     def step() -> None:
         model.eval()
         with torch.no_grad():
-            model.predict(images, samples)
+            model.predict(images, deepcopy(samples))  # it changes them
 
     return step
 
@@ -99,7 +99,7 @@ def training_step(model: nn.Module, images: Tensor, samples: list) -> Callable[[
     def step() -> None:
         model.train()
         torch.manual_seed(0)  # the same samples of boxes for both
-        total, _ = model.parse_losses(model.loss(images, deepcopy(samples)))  # it changes them
+        total, _ = model.parse_losses(model.loss(images, deepcopy(samples)))
         optimizer.zero_grad()
         total.backward()
         optimizer.step()

@@ -3,6 +3,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -39,7 +40,7 @@ def main() -> None:
     try:
         results = load_results(args.results)
         report_missing(results, args.allow_partial)
-        progress = lambda names: tqdm(names, desc="merging", unit="picture")  # noqa: E731
+        progress = partial(tqdm, desc="merging", unit="picture")
         pictures = merge_patches(results.pictures, args.iou_thr, progress)
         write_submission(args.out, pictures, results.classes)
     except (ValueError, FileExistsError) as error:

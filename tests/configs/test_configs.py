@@ -11,6 +11,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from support.tools import ROOT
 
+from fdam_mm.data import aerial
 from fdam_mm.data.scenes import CLASSES, PALETTE
 from fdam_mm.engine.launch import register_toolkit
 from fdam_mm.layers import AttInv, FreqScale
@@ -103,3 +104,12 @@ def test_demo_names_the_drawn_classes() -> None:
     config = Config.fromfile(CONFIGS / "demo/vit_demo.py")
     assert config.classes == CLASSES and config.palette == PALETTE
     assert config.train_dataloader.dataset.metainfo == dict(classes=CLASSES, palette=PALETTE)
+
+
+def test_oriented_demo_names_what_is_drawn() -> None:
+    config = Config.fromfile(CONFIGS / "demo/oriented-rcnn_lsknet_demo.py")
+    meta = config.train_dataloader.dataset.metainfo
+    assert meta.classes == config.val_dataloader.dataset.metainfo.classes == aerial.CLASSES
+    assert meta.palette == [tuple(colour) for colour in aerial.PALETTE]
+    assert config.model.roi_head.bbox_head.num_classes == len(aerial.CLASSES)
+    assert config.demo_set.layout == "dota"
