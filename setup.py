@@ -31,7 +31,6 @@ setup(
         "timm>=1.0.9",
         "safetensors",
         "shapely>=2",
-        "shapely>=2",
         "tqdm",
     ],
     extras_require={"dev": ["pytest", "ruff", "torchmetrics>=1.4"]},
