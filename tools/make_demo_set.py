@@ -19,7 +19,7 @@ def parse_args() -> argparse.Namespace:
         "--train", type=int, default=256, help="training pictures (%(default)s)"
     )
     arguments.add_argument("--val", type=int, default=32, help="validation pictures (%(default)s)")
-    arguments.add_argument("--size", type=int, default=128, help="side in pixels (%(default)s)")
+    arguments.add_argument("--size", type=int, help="side in pixels (128, dota 192)")
     arguments.add_argument("--seed", type=int, default=0, help="seed (%(default)s)")
     return arguments.parse_args()
 

@@ -15,6 +15,7 @@ from fdam_mm.engine.launch import (
     require_data,
     run_config,
 )
+from fdam_mm.evaluation.pipelines import unlabelled
 
 
 @clear_errors
@@ -26,7 +27,17 @@ def main() -> None:
     )
     add_run_arguments(arguments)
     arguments.add_argument("checkpoint", help="checkpoint file; foreign layouts are converted")
-    arguments.add_argument("--out", help="write predictions: a folder (mmseg) or a .pkl file")
+    arguments.add_argument(
+        "--out",
+        help="write predictions: a folder (mmseg), a .npz file (mmrotate; for dota_submit.py) or "
+        "a .pkl file",
+    )
+    arguments.add_argument(
+        "--images",
+        metavar="FOLDER",
+        help="predict the unlabelled pictures of this folder and measure nothing (mmrotate; with "
+        "--out)",
+    )
     arguments.add_argument(
         "--show-dir", help="write pictures of the predictions (of the first process)"
     )
@@ -34,9 +45,12 @@ def main() -> None:
     args = arguments.parse_args()
     config = run_config(args)
     config.load_from, config.resume = args.checkpoint, False
-    require_data(config, "test")
+    if args.images:
+        predict_only(config, args.images, args.out)
     if args.out:
         save_predictions(config, args.out)
+    if not args.images:
+        require_data(config, "test")
     if args.show_dir:
         save_pictures(config, args.show_dir)
     if args.tta:
@@ -47,14 +61,33 @@ def main() -> None:
     end_together()
 
 
+def predict_only(config: Config, folder: str, out: str | None) -> None:
+    """Read pictures without labels, and leave nothing to measure."""
+    dataset = config.test_dataloader.dataset
+    if dataset.type != "DOTADataset" or not out:
+        raise UsageError("--images needs --out and a config whose test data is a DOTADataset")
+    suffix = dataset.get("img_suffix", "png")
+    if not any(Path(folder).glob(f"*.{suffix}")):
+        raise UsageError(f"{folder} has no *.{suffix} pictures; prepare_data.py dota makes some")
+    dataset.ann_file = ""
+    dataset.data_prefix = dict(img_path=str(Path(folder).absolute()))
+    dataset.pipeline = unlabelled(dataset.pipeline)
+    config.test_evaluator = []
+
+
 def save_predictions(config: Config, out: str) -> None:
-    if config.default_scope != "mmseg":
-        evaluators = config.test_evaluator
-        evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
-        dump = dict(type="mmdet.DumpDetResults", out_file_path=out)
-        config.test_evaluator = [*evaluators, dump]
+    if config.default_scope == "mmseg":
+        config.test_evaluator.update(output_dir=out, keep_results=True)
         return
-    config.test_evaluator.update(output_dir=out, keep_results=True)
+    if out.endswith(".npz"):
+        if config.default_scope != "mmrotate":
+            raise UsageError(f"--out {out}: .npz holds rotated boxes alone; name it .pkl")
+        save = dict(type="SaveOrientedResults", out_file=out)
+    else:
+        save = dict(type="mmdet.DumpDetResults", out_file_path=out)
+    evaluators = config.test_evaluator
+    evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+    config.test_evaluator = [*evaluators, save]
 
 
 def save_pictures(config: Config, folder: str) -> None:

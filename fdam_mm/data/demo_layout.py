@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 import cv2
 import numpy as np
 
-from fdam_mm.data.scenes import Scene
+from fdam_mm.data.aerial import AerialScene
+from fdam_mm.data.scenes import MIN_SIDE, Scene, draw_scene
 
 SPLITS = ("training", "validation")
 _JPEG_OPTIONS = [
@@ -19,16 +20,24 @@ _JPEG_OPTIONS = [
 
 
 class DemoLayout(ABC):
-    """How scenes become files.
+    """Which scenes are drawn and how they become files.
 
-    A picture's pixels are the same in every layout, and what a picture's own files hold depends on
-    the scene alone, so that a smaller set is the start of a larger one.
+    What a picture's own files hold depends on its scene alone, so that a smaller set is the start
+    of a larger one. Layouts that draw the same scenes hold the same pixels.
 
     Attributes:
         classes: names of the labels, in the order of their indices.
+        default_side: pixels, of a picture where nothing is asked for.
+        min_side: pixels, of the smallest picture.
     """
 
     classes: tuple[str, ...]
+    default_side: int = 128
+    min_side: int = MIN_SIDE
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> Scene | AerialScene:
+        """Draw the scene of one picture, of a height and width in pixels."""
+        return draw_scene(rng, size)
 
     @abstractmethod
     def files(self, split: str, count: int) -> list[PurePosixPath]:

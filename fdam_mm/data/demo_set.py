@@ -10,13 +10,19 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from fdam_mm.data.aerial import AerialScene
 from fdam_mm.data.archives import new_folder
 from fdam_mm.data.demo_ade20k import ADE20KLayout
 from fdam_mm.data.demo_coco import COCOLayout
+from fdam_mm.data.demo_dota import DOTALayout
 from fdam_mm.data.demo_layout import SPLITS, DemoLayout
-from fdam_mm.data.scenes import MIN_SIDE, Scene, draw_scene
+from fdam_mm.data.scenes import Scene
 
-LAYOUTS: dict[str, DemoLayout] = {"ade20k": ADE20KLayout(), "coco": COCOLayout()}
+LAYOUTS: dict[str, DemoLayout] = {
+    "ade20k": ADE20KLayout(),
+    "coco": COCOLayout(),
+    "dota": DOTALayout(),
+}
 RECORD = "demo_set.json"
 _VERSION = 1  # raise it when the same parameters give other pictures
 
@@ -25,20 +31,20 @@ def write_demo_set(
     root: Path,
     num_train: int,
     num_val: int,
-    size: int = 128,
+    size: int | None = None,
     seed: int = 0,
     layout: str = "ade20k",
 ) -> None:
     """Write pictures and annotations; a set that is there with the same parameters is kept.
 
-    A picture depends on the seed, its split and its number alone: not on the layout, and a smaller
-    set is the start of a larger.
+    A picture depends on the seed, its split and its number alone; a smaller set is the start of
+    a larger.
 
     Args:
         root: folder to make; it must be missing, empty or a finished set of these parameters.
         num_train: number of training pictures, at least 1.
         num_val: number of validation pictures, at least 1.
-        size: height and width in pixels.
+        size: height and width in pixels; None takes the layout's `default_side`.
         seed: 0 or more.
         layout: one of `LAYOUTS`, which describe the files.
 
@@ -47,24 +53,26 @@ def write_demo_set(
         FileExistsError: the root holds something else.
     """
     counts = {"training": num_train, "validation": num_val}
-    _require_numbers(num_train, num_val, size, seed)
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}, expected one of {', '.join(LAYOUTS)}")
-    classes = list(LAYOUTS[layout].classes)
+    drawn = LAYOUTS[layout]
+    size = drawn.default_side if size is None else size
+    _require_numbers(num_train, num_val, size, seed, drawn.min_side)
+    classes = list(drawn.classes)
     record = dict(version=_VERSION, layout=layout, **counts, size=size, seed=seed, classes=classes)
     root = Path(root).resolve()
     if _is_finished(root, record):
         return
     with new_folder(root) as folder:
         for split in SPLITS:
-            scenes = _draw_scenes(split, counts[split], size, seed)
-            LAYOUTS[layout].write_split(folder, split, scenes)
+            scenes = _draw_scenes(drawn, split, counts[split], size, seed)
+            drawn.write_split(folder, split, scenes)
         (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def _require_numbers(num_train: int, num_val: int, size: int, seed: int) -> None:
+def _require_numbers(num_train: int, num_val: int, size: int, seed: int, min_side: int) -> None:
     given = {"num_train": num_train, "num_val": num_val, "size": size, "seed": seed}
-    least = {"num_train": 1, "num_val": 1, "size": MIN_SIDE, "seed": 0}
+    least = {"num_train": 1, "num_val": 1, "size": min_side, "seed": 0}
     for name, value in given.items():
         if value < least[name]:
             raise ValueError(f"{name} is {value}, expected at least {least[name]}")
@@ -109,7 +117,9 @@ def _is_finished(root: Path, record: dict) -> bool:
     return True
 
 
-def _draw_scenes(split: str, count: int, size: int, seed: int) -> Iterator[Scene]:
+def _draw_scenes(
+    layout: DemoLayout, split: str, count: int, size: int, seed: int
+) -> Iterator[Scene | AerialScene]:
     for index in tqdm(range(count), desc=split):
         rng = np.random.default_rng([seed, SPLITS.index(split), index])
-        yield draw_scene(rng, (size, size))
+        yield layout.draw(rng, (size, size))

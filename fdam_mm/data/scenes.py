@@ -93,14 +93,14 @@ def draw_scene(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     canvas, background = _draw_background(rng, size)
     layers: list[tuple[int, np.ndarray]] = []
     for _ in range(rng.integers(3, 7)):
-        class_id, cover = int(rng.integers(NUM_TEXTURES)), _draw_shape(rng, size)
-        canvas = _blend(_cast_shadow(canvas, cover), draw_stripes(rng, class_id, size), cover)
-        layers.append((class_id, cover > 0.5))
+        class_id, shape = int(rng.integers(NUM_TEXTURES)), _draw_shape(rng, size)
+        canvas = blend(cast_shadow(canvas, shape), draw_stripes(rng, class_id, size), shape)
+        layers.append((class_id, shape > 0.5))
     for _ in range(rng.integers(1, 4)):
-        cover = _draw_wire(rng, size)
-        canvas = _blend(canvas, _wire_colour(rng), cover)
-        layers.append((WIRE, cover > 0.4))  # lower: a thin line between two rows keeps its pixels
-    image = _photograph(rng, canvas)
+        wire = _draw_wire(rng, size)
+        canvas = blend(canvas, _wire_colour(rng), wire)
+        layers.append((WIRE, wire > 0.4))  # lower: a thin line between two rows keeps its pixels
+    image = photograph(rng, canvas)
     return Scene(image, background, _visible_objects(layers))
 
 
@@ -110,10 +110,22 @@ def draw_stripes(rng: np.random.Generator, class_id: int, size: tuple[int, int])
     period = PERIODS[scale] * rng.uniform(1 - PERIOD_JITTER, 1 + PERIOD_JITTER)
     degrees = ANGLES[orientation] * rng.choice([-1, 1])
     angle = np.deg2rad(degrees + rng.uniform(-ANGLE_JITTER, ANGLE_JITTER))
+    return draw_waves(rng, size, period, angle)
+
+
+def draw_waves(
+    rng: np.random.Generator, size: tuple[int, int], period: float, angle: float
+) -> np.ndarray:
+    """Return (H, W, 3) float32 stripes, RGB in 0..255, in random colours.
+
+    Args:
+        period: pixels from stripe to stripe.
+        angle: radians from the x axis to the direction across the stripes.
+    """
     rows, columns = np.mgrid[: size[0], : size[1]]
     across = columns * np.cos(angle) + rows * np.sin(angle)
     phase = 2 * np.pi * (across / period + rng.uniform())
-    phase = phase + 0.5 * _smooth_noise(rng, size, cells=4)
+    phase = phase + 0.5 * smooth_noise(rng, size, cells=4)
     sharpness = rng.uniform(0.3, 1.5)
     wave = np.tanh(sharpness * np.sin(phase)) / np.tanh(sharpness)
     middle = rng.uniform(70, 185, size=3)
@@ -128,8 +140,8 @@ def _draw_background(
     classes = rng.choice(NUM_TEXTURES, size=rng.integers(2, 5), replace=False)
     rows, columns = np.mgrid[: size[0], : size[1]]
     wobble = 0.06 * min(size)
-    rows = rows + wobble * _smooth_noise(rng, size, cells=5)
-    columns = columns + wobble * _smooth_noise(rng, size, cells=5)
+    rows = rows + wobble * smooth_noise(rng, size, cells=5)
+    columns = columns + wobble * smooth_noise(rng, size, cells=5)
     seeds = rng.uniform(0, size, size=(len(classes), 2))
     distances = np.stack([np.hypot(rows - y, columns - x) for y, x in seeds])
     nearest = distances.argmin(axis=0)
@@ -156,7 +168,7 @@ def _draw_shape(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     turn = rng.uniform(0, np.pi)
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     centre = rng.uniform(0.08, 0.92, size=2) * size[::-1]
-    return _cover(size, outline @ rotation + centre)
+    return cover(size, outline @ rotation + centre)
 
 
 def _draw_wire(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
@@ -168,7 +180,7 @@ def _draw_wire(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
         points = points[:, ::-1]
     if rng.random() < 0.7:
         points = _bezier(points)
-    return _cover(size, points * size[::-1], width=rng.uniform(1.0, 2.6))
+    return cover(size, points * size[::-1], width=rng.uniform(1.0, 2.6))
 
 
 def _bezier(points: np.ndarray) -> np.ndarray:
@@ -180,7 +192,7 @@ def _bezier(points: np.ndarray) -> np.ndarray:
     return weights @ points
 
 
-def _cover(size: tuple[int, int], points: np.ndarray, width: float | None = None) -> np.ndarray:
+def cover(size: tuple[int, int], points: np.ndarray, width: float | None = None) -> np.ndarray:
     """Return how much of each pixel a shape covers, (H, W) float32 in 0..1.
 
     Args:
@@ -204,24 +216,25 @@ def _wire_colour(rng: np.random.Generator) -> np.ndarray:
     return rng.uniform(0, 45, size=3) if dark else rng.uniform(210, 255, size=3)
 
 
-def _blend(canvas: np.ndarray, fill: np.ndarray, cover: np.ndarray) -> np.ndarray:
-    return canvas + cover[..., None] * (fill - canvas)
+def blend(canvas: np.ndarray, fill: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Paint a fill, (H, W, 3) or a colour (3,), where a shape's (H, W) cover is."""
+    return canvas + shape[..., None] * (fill - canvas)
 
 
-def _cast_shadow(canvas: np.ndarray, cover: np.ndarray) -> np.ndarray:
-    """Darken the canvas a little around a shape."""
-    shadow = cv2.GaussianBlur(cover, (0, 0), 0.015 * min(cover.shape))
+def cast_shadow(canvas: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Darken the canvas a little around a shape, given by its (H, W) cover."""
+    shadow = cv2.GaussianBlur(shape, (0, 0), 0.015 * min(shape.shape))
     return canvas * (1 - 0.45 * shadow[..., None])
 
 
-def _photograph(rng: np.random.Generator, canvas: np.ndarray) -> np.ndarray:
+def photograph(rng: np.random.Generator, canvas: np.ndarray) -> np.ndarray:
     """Add uneven light and noise; return (H, W, 3) uint8."""
-    light = 1 + 0.12 * _smooth_noise(rng, canvas.shape[:2], cells=2)
+    light = 1 + 0.12 * smooth_noise(rng, canvas.shape[:2], cells=2)
     noise = rng.normal(0, rng.uniform(2, 6), size=canvas.shape)
     return np.clip(np.round(canvas * light[..., None] + noise), 0, 255).astype(np.uint8)
 
 
-def _smooth_noise(rng: np.random.Generator, size: tuple[int, int], cells: int) -> np.ndarray:
+def smooth_noise(rng: np.random.Generator, size: tuple[int, int], cells: int) -> np.ndarray:
     """Return (H, W) float32 noise, about -2..2, that varies over 1/cells of the picture."""
     coarse = np.clip(rng.normal(size=(cells + 1, cells + 1)), -2, 2).astype(np.float32)
     return cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)

@@ -26,6 +26,7 @@ class FDAMRunner(Runner):
     - Without CUDA, ``torchrun`` processes talk through gloo and SyncBN becomes BN.
     - Checkpoints are written atomically.
     - The logged training loss is the mean over processes.
+    - Oriented detectors keep their boxes in float32 under autocast.
     """
 
     _fit: Fit = "exact"
@@ -38,6 +39,14 @@ class FDAMRunner(Runner):
         if self._launcher == "pytorch" and not torch.cuda.is_available() and not is_distributed():
             distributed.init_process_group(backend="gloo")
         super().setup_env(env_cfg)
+
+    def build_model(self, model: nn.Module | Mapping[str, Any]) -> nn.Module:
+        model = super().build_model(model)
+        if self.cfg.get("default_scope") == "mmrotate":
+            from .float32_boxes import keep_boxes_in_float32  # needs mmdet
+
+            keep_boxes_in_float32(model)
+        return model
 
     def wrap_model(
         self, model_wrapper_cfg: Mapping[str, Any] | None, model: nn.Module

@@ -11,7 +11,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from support.tools import ROOT
 
-from fdam_mm.data import demo_coco
+from fdam_mm.data import aerial, demo_coco
 from fdam_mm.data.scenes import CLASSES, PALETTE
 from fdam_mm.engine.launch import register_toolkit
 from fdam_mm.layers import AttInv, FreqScale
@@ -114,3 +114,12 @@ def test_mask_dino_demo_names_the_drawn_classes() -> None:
         assert loader.dataset.metainfo == dict(**known, palette=demo_coco.PALETTE)
     head = config.model.panoptic_head
     assert (head.num_things_classes, head.num_stuff_classes) == (len(things), len(stuff))
+
+
+def test_oriented_demo_names_what_is_drawn() -> None:
+    config = Config.fromfile(CONFIGS / "demo/oriented-rcnn_lsknet_demo.py")
+    meta = config.train_dataloader.dataset.metainfo
+    assert meta.classes == config.val_dataloader.dataset.metainfo.classes == aerial.CLASSES
+    assert meta.palette == [tuple(colour) for colour in aerial.PALETTE]
+    assert config.model.roi_head.bbox_head.num_classes == len(aerial.CLASSES)
+    assert config.demo_set.layout == "dota"

@@ -54,7 +54,7 @@ def test_pictures_depend_on_seed_and_number_alone(tmp_path: Path) -> None:
 
 def test_finished_set_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_demo_set(tmp_path, 1, 1, size=48)  # an empty folder is filled
-    monkeypatch.setattr(demo_set, "draw_scene", None)  # drawing again would fail
+    monkeypatch.setattr(demo_set, "_draw_scenes", None)  # drawing again would fail
     write_demo_set(tmp_path, 1, 1, size=48)
 
 
@@ -82,7 +82,7 @@ def test_set_from_before_there_were_layouts_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts_write_the_files_that_they_name(tmp_path: Path, layout: str) -> None:
-    write_demo_set(tmp_path, 2, 1, size=48, layout=layout)
+    write_demo_set(tmp_path, 2, 1, size=96, layout=layout)
     named = [LAYOUTS[layout].files("training", 2), LAYOUTS[layout].files("validation", 1)]
     assert contents(tmp_path).keys() == {RECORD, *(file.as_posix() for f in named for file in f)}
 

@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from fdam_mm.layers import AttInv, FreqScale
+from fdam_mm.layers.autocast import float32_island
 from fdam_mm.models.fdam_cfg import parse_fdam
 
 from .base import PretrainedBackbone
@@ -62,12 +63,20 @@ class SelectiveKernel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         near = self.near(x)
-        far = self.far_proj(self.far(near))  # (B, C / 2, H, W)
+        far = self.far_proj(self._see_far(near))  # (B, C / 2, H, W)
         near = self.near_proj(near)  # (B, C / 2, H, W)
         both = torch.cat([near, far], dim=1)
         summary = torch.cat([both.mean(1, keepdim=True), both.amax(1, keepdim=True)], dim=1)
         near_share, far_share = self.select(summary).sigmoid().chunk(2, dim=1)  # (B, 1, H, W)
         return self.proj(near * near_share + far * far_share)
+
+    def _see_far(self, near: Tensor) -> Tensor:
+        """In float32 under a CPU's autocast: oneDNN's bf16 weight gradient of a dilated depth-wise
+        convolution is now and then 1e30 (torch 2.11, channels last)."""
+        if near.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+            return self.far(near)
+        with float32_island(near):
+            return self.far(near.to(self.far.weight.dtype))
 
 
 class LSKAttention(nn.Module):

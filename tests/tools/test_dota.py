@@ -1,0 +1,155 @@
+"""From training on the demo set to DOTA's submission and to a whole picture, by the tools."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.tools import ROOT, losses, succeed
+
+from fdam_mm.data.demo_set import write_demo_set
+from fdam_mm.evaluation.dota_zip import read_submission
+from fdam_mm.evaluation.oriented_results import (
+    OrientedBoxes,
+    OrientedResults,
+    load_results,
+    save_results,
+)
+from fdam_mm.evaluation.patches import merge_patches
+
+CONFIG = ROOT / "configs/demo/fdam-oriented-rcnn_lsknet_demo.py"
+PATCH = "DEMO__192__0___0"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A demo set, a checkpoint of two steps, and what it finds in unlabelled patches."""
+    root = tmp_path_factory.mktemp("dota")
+    write_demo_set(root / "data", num_train=8, num_val=2, layout="dota")
+    options = [f"data_root={root / 'data'}", "train_cfg.max_iters=2", "val_cfg=None"]
+    options += ["val_dataloader=None", "val_evaluator=None", "default_hooks.logger.interval=1"]
+    succeed("train.py", CONFIG, "--work-dir", "run", "--cfg-options", *options, cwd=root)
+    (root / "patches").mkdir()
+    picture = (root / "data/val/images/DEMO_00000001.png").read_bytes()
+    (root / "patches" / f"{PATCH}.png").write_bytes(picture)
+    (root / "patches" / "DEMO__192__150___0.png").write_bytes(picture)
+    succeed(
+        "test.py", CONFIG, "run/iter_2.pth", "--images", "patches", "--out", "boxes.npz",
+        "--work-dir", "test", cwd=root,
+    )  # fmt: skip
+    return root
+
+
+def run_here(monkeypatch: pytest.MonkeyPatch, tool: str, *arguments: object) -> str:
+    """Run a tool in this process, which saves seconds; return the message that it fails with."""
+    monkeypatch.setattr(sys, "argv", [tool, *map(str, arguments)])
+    try:
+        runpy.run_path(str(ROOT / "tools" / tool), run_name="__main__")
+    except SystemExit as end:
+        return str(end)
+    return ""
+
+
+def test_training_and_predicting(folder: Path) -> None:
+    assert np.isfinite(losses(folder / "run")).all()
+    results = load_results(folder / "boxes.npz")
+    assert results.classes[0] == "plane" and len(results.classes) == 6
+    assert set(results.pictures) == {PATCH, "DEMO__192__150___0"}
+    assert len(results.pictures[PATCH]) > 10
+
+
+def test_submission(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    arguments = (folder / "boxes.npz", folder / "sub/out.zip")
+    assert run_here(monkeypatch, "dota_submit.py", *arguments) == ""
+    text = capsys.readouterr().out
+    merged = merge_patches(load_results(folder / "boxes.npz").pictures)
+    counts = read_submission(folder / "sub/out.zip")
+    assert sum(found["DEMO"] for found in counts.values()) == len(merged["DEMO"]) > 10
+    assert "6 files; 2 patches with" in text and "became 1 pictures" in text
+
+
+def test_whole_picture_of_one_window_as_test_py(folder: Path) -> None:
+    succeed(
+        "infer_large.py", folder / "patches" / f"{PATCH}.png", CONFIG, "run/iter_2.pth",
+        "--out", "large", "--score-thr", 0, cwd=folder,
+    )  # fmt: skip
+    found = load_results(folder / "boxes.npz").pictures[PATCH]
+    wanted = merge_patches({PATCH: found})["DEMO"]
+    rows = [line.split() for line in (folder / "large/boxes.txt").read_text().splitlines()]
+    assert len(rows) == len(wanted)
+    corners = np.array([row[:8] for row in rows], float).reshape(-1, 4, 2)
+    np.testing.assert_allclose(corners, wanted.corners(), atol=0.02)
+    np.testing.assert_allclose([float(row[9]) for row in rows], wanted.scores, atol=1e-4)
+    assert (folder / "large/boxes.jpg").stat().st_size > 5000
+
+
+class TestWrongInput:
+    def test_existing_output_is_kept(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("mine.zip", "mine"):
+            (folder / name).write_text("keep")
+        message = run_here(
+            monkeypatch, "dota_submit.py", folder / "boxes.npz", folder / "mine.zip"
+        )
+        assert "mine.zip exists and is left as it is" in message
+        message = run_here(
+            monkeypatch, "infer_large.py", "a.png", CONFIG, "a.pth", "--out", folder / "mine"
+        )
+        assert "mine exists and is left as it is" in message
+        assert (folder / "mine.zip").read_text() == (folder / "mine").read_text() == "keep"
+
+    def test_missing_patches(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        none = OrientedBoxes(np.zeros((0, 5)), np.zeros(0), np.zeros(0, int))
+        names = ["P__1024__0___0", "P__1024__824___0", "P__1024__0___824"]
+        results = OrientedResults(("ship",), dict.fromkeys(names, none))
+        save_results(tmp_path / "boxes.npz", results)
+        arguments = (tmp_path / "boxes.npz", tmp_path / "out.zip")
+        message = run_here(monkeypatch, "dota_submit.py", *arguments)
+        assert "1 patches are missing: P__1024__824___824;" in message
+        assert "--allow-partial" in message and not (tmp_path / "out.zip").exists()
+
+    def test_unusable_results(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "boxes.pkl").write_bytes(b"\x80\x04N.")
+        message = run_here(
+            monkeypatch, "dota_submit.py", tmp_path / "boxes.pkl", tmp_path / "out.zip"
+        )
+        assert "boxes.pkl holds no rotated boxes" in message and "--out NAME.npz" in message
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["missing.png"], "picture missing.png does not exist"),
+            (["README.md"], "README.md: unreadable"),
+            (["README.md", "--batch-size", "0"], "--batch-size is 0"),
+            (["docs/demo.jpg", "--size", "100", "--overlap", "100"], "the overlap is 100"),
+            (["docs/demo.jpg"], "checkpoint none.pth does not exist"),
+        ],
+    )
+    def test_large_picture(
+        self,
+        arguments: list[str],
+        message: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.chdir(ROOT)
+        image, *others = arguments
+        arguments = [image, str(CONFIG), "none.pth", "--out", str(tmp_path / "out"), *others]
+        assert message in run_here(monkeypatch, "infer_large.py", *arguments)
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ([CONFIG, "a.pth", "--images", "docs"], "--images needs --out"),
+            ([CONFIG, "a.pth", "--images", "docs", "--out", "b.npz"], "docs has no *.png"),
+            (["configs/demo/mask-dino_demo.py", "a.pth", "--out", "b.npz"], "name it .pkl"),
+        ],
+    )
+    def test_predictions(
+        self, arguments: list[object], message: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(ROOT)
+        assert message in run_here(monkeypatch, "test.py", *arguments)
