@@ -12,6 +12,6 @@ from .plug import apply_fdam, register_adapter
 __version__ = "0.1.0"
 
 if find_spec("mmengine"):
-    from . import engine, evaluation, models, visualization  # noqa: F401
+    from . import engine, evaluation, models  # noqa: F401
 
 __all__ = ["apply_fdam", "register_adapter"]

@@ -1,6 +1,7 @@
 # A small LSKNet with Oriented R-CNN, from scratch, on the generated demo set in DOTA's layout
 # (tools/make_demo_set.py data/demo_dota --layout dota); minutes on two CPU cores.
 _base_ = "../lsknet/oriented-rcnn-le90_lsknet-t_fpn_1x_dota.py"
+custom_imports = dict(imports=["fdam_mm", "fdam_mm.visualization"], allow_failed_imports=False)
 classes = (
     "plane",
     "small-vehicle",
@@ -30,9 +31,7 @@ model = dict(
         mlp_ratios=[4, 4, 4, 4],
         drop_rate=0.0,
         drop_path_rate=0.0,
-        norm_cfg=dict(
-            _delete_=True, type="GN", num_groups=8
-        ),  # the same on any number of processes
+        norm_cfg=dict(_delete_=True, type="GN", num_groups=8),  # with any number of processes
         init_cfg=None,
     ),
     neck=dict(in_channels=[32, 48, 64, 96], out_channels=64, num_outs=4),
@@ -54,7 +53,7 @@ model = dict(
 )
 
 resize = dict(type="mmdet.Resize", scale=(192, 192), keep_ratio=True)
-train_pipeline = [*_base_.train_pipeline]
+train_pipeline = [*_base_.train_pipeline[:-2], _base_.train_pipeline[-1]]  # no rotation
 train_pipeline[3] = resize
 val_pipeline = [*_base_.val_pipeline]
 val_pipeline[1] = resize

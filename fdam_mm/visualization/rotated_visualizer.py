@@ -5,14 +5,17 @@ from typing import Any
 
 import cv2
 import numpy as np
-from mmdet.structures.bbox import get_box_tensor
-from mmdet.visualization import DetLocalVisualizer
 from mmengine.registry import VISUALIZERS
 from mmengine.structures import InstanceData
 
+from fdam_mm.engine.quiet import quiet
 from fdam_mm.evaluation.oriented_results import OrientedBoxes
 
 from .rotated_boxes import Colour, draw_legend, draw_rotated_boxes
+
+with quiet():
+    from mmdet.structures.bbox import get_box_tensor
+    from mmdet.visualization import DetLocalVisualizer
 
 
 @VISUALIZERS.register_module()
