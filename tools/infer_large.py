@@ -15,7 +15,7 @@ from torch import nn
 from tqdm import tqdm
 
 from fdam_mm.checkpoints import convert, load, load_state
-from fdam_mm.data.ade20k import new_folder
+from fdam_mm.data.archives import new_folder
 from fdam_mm.data.picture_rows import PictureError, picture_size
 from fdam_mm.data.windows import place_windows
 from fdam_mm.engine.float32_boxes import keep_boxes_in_float32
