@@ -61,12 +61,19 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def add_dataset(
+    commands: argparse._SubParsersAction, name: str, what: str, epilog: str
+) -> argparse.ArgumentParser:
+    formatter = argparse.RawDescriptionHelpFormatter
+    return commands.add_parser(name, help=what, epilog=epilog, formatter_class=formatter)
+
+
 def add_ade20k(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
+    parser = add_dataset(
+        commands,
         "ade20k",
-        help="ADE20K, the 150 classes of the scene parsing challenge",
-        epilog=ADE20K_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "ADE20K, the 150 classes of the scene parsing challenge",
+        ADE20K_EXAMPLE,
     )
     parser.add_argument(
         "src", type=Path, help="the official ADEChallengeData2016.zip, or the unpacked folder"
@@ -87,11 +94,11 @@ def run_ade20k(args: argparse.Namespace) -> str:
 
 
 def add_dota(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
+    parser = add_dataset(
+        commands,
         "dota",
-        help="DOTA, aerial pictures with oriented boxes: split into patches",
-        epilog=DOTA_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "DOTA, aerial pictures with oriented boxes: split into patches",
+        DOTA_EXAMPLE,
     )
     parser.add_argument("src", type=Path, help="folder with train/, val/ and test/")
     parser.add_argument("dst", type=Path, help="folder to hold the patches' folder: data")
@@ -147,11 +154,8 @@ def dota_lines(report: SplitReport) -> list[str]:
 
 
 def add_coco(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
-        "coco",
-        help="COCO 2017: instances and, if there, panoptic segments",
-        epilog=COCO_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_dataset(
+        commands, "coco", "COCO 2017: instances and, if there, panoptic segments", COCO_EXAMPLE
     )
     parser.add_argument("src", type=Path, help="folder with the official zips, or unpacked")
     parser.add_argument("dst", type=Path, help="the folder to make: data/coco")
