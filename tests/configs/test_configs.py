@@ -70,6 +70,7 @@ def test_released_setting() -> None:
     assert config.train_cfg.max_iters == 160000
     assert config.train_dataloader.batch_size == 4
     assert config.model.backbone.drop_path_rate == 0.15
+    assert config.model.backbone.pad_patches is False
     assert config.model.test_cfg == dict(mode="whole")
     warmup, poly = config.param_scheduler
     assert (warmup.start_factor, warmup.end) == (1e-6, 1500)

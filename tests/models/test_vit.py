@@ -87,6 +87,19 @@ def test_odd_input_and_class_token_stay_out_of_the_map() -> None:
     assert [tuple(out.shape) for out in model(torch.randn(1, 3, 50, 70))] == [(1, 48, 4, 5)] * 4
 
 
+@pytest.mark.parametrize("size", [(79, 65), (64, 111)])
+def test_without_padding_the_rest_is_not_seen(size: tuple[int, int]) -> None:
+    """As a bare strided convolution: 79 x 65 is what its first 64 x 64 are."""
+    model = make(pad_patches=False, with_cls_token=True, layer_scale_init=0.1, fdam=RELEASED)
+    image = torch.randn(1, 3, *size)
+    whole = [side // 16 * 16 for side in size]
+    for ours, expected in zip(
+        model(image), model(image[..., : whole[0], : whole[1]]), strict=True
+    ):
+        assert ours.shape[-2:] == (size[0] // 16, size[1] // 16)
+        torch.testing.assert_close(ours, expected)
+
+
 def test_activation_checkpointing_changes_nothing() -> None:
     image = torch.randn(2, 3, 64, 64)
     results = []

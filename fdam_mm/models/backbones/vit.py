@@ -21,17 +21,23 @@ from .position import adapt_position, resize_position
 
 
 class PatchEmbed(nn.Module):
-    """Non-overlapping patches to tokens; pads right and bottom with zeros to whole patches."""
+    """Non-overlapping patches to tokens.
 
-    def __init__(self, in_channels: int, dim: int, patch_size: int) -> None:
+    Where they do not divide the input, ``pad`` adds zeros right and bottom to whole patches;
+    without it what is left over there is not seen.
+    """
+
+    def __init__(self, in_channels: int, dim: int, patch_size: int, pad: bool = True) -> None:
         super().__init__()
-        self.patch_size = patch_size
+        self.patch_size, self.pad = patch_size, pad
         self.proj = nn.Conv2d(in_channels, dim, patch_size, patch_size)
 
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """(B, 3, height, width) -> tokens (B, N, C) and their grid (H, W)."""
-        pad_h, pad_w = (-side % self.patch_size for side in x.shape[-2:])
-        x = self.proj(F.pad(x, (0, pad_w, 0, pad_h)))
+        if self.pad:
+            pad_h, pad_w = (-side % self.patch_size for side in x.shape[-2:])
+            x = F.pad(x, (0, pad_w, 0, pad_h))
+        x = self.proj(x)
         return x.flatten(2).transpose(1, 2), tuple(x.shape[-2:])
 
 
@@ -118,12 +124,14 @@ class FDAMVisionTransformer(PretrainedBackbone):
         with_cp: Activation checkpointing of every block: less memory, a second forward.
         frozen_stages: 0 freezes the patch and position embedding, k > 0 also the first k blocks;
             -1 nothing.
+        pad_patches: Pad inputs with zeros, right and bottom, to whole patches, as mmseg does;
+            False leaves out what is left over there, as the released FDAM models do.
         fdam: None, or ``dict(att_inv=True, freq_scale=True)``: see
             :func:`fdam_mm.models.fdam_cfg.parse_fdam`.
         init_cfg: ``dict(type="Pretrained", checkpoint=...)`` to start from a file.
 
-    Shape: (B, in_channels, height, width) -> a tuple of (B, C, ceil(height / patch_size),
-    ceil(width / patch_size)), one per ``out_indices``.
+    Shape: (B, in_channels, height, width) -> a tuple of (B, C, height / patch_size,
+    width / patch_size), one per ``out_indices``; rounded up with ``pad_patches``, else down.
 
     Raises:
         ValueError: An index, a stage or a setting of ``fdam`` that does not exist.
@@ -145,6 +153,7 @@ class FDAMVisionTransformer(PretrainedBackbone):
         with_cls_token: bool = False,
         with_cp: bool = False,
         frozen_stages: int = -1,
+        pad_patches: bool = True,
         fdam: Mapping[str, Any] | None = None,
         init_cfg: Mapping[str, Any] | None = None,
     ) -> None:
@@ -157,7 +166,7 @@ class FDAMVisionTransformer(PretrainedBackbone):
             raise ValueError(f"frozen_stages {frozen_stages} is not in -1 .. {num_layers}")
         self.with_cp, self.frozen_stages = with_cp, frozen_stages
 
-        self.patch_embed = PatchEmbed(in_channels, embed_dims, patch_size)
+        self.patch_embed = PatchEmbed(in_channels, embed_dims, patch_size, pad_patches)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims)) if with_cls_token else None
         num_tokens = self.grid[0] * self.grid[1] + int(with_cls_token)
         self.pos_embed = nn.Parameter(torch.zeros(1, num_tokens, embed_dims))
