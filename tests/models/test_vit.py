@@ -112,9 +112,14 @@ def test_activation_checkpointing_changes_nothing() -> None:
         torch.testing.assert_close(a, b)
 
 
-def test_drop_path_is_the_same_for_every_block() -> None:
-    model = make(drop_path_rate=0.15)
-    assert [block.drop_path.drop_prob for block in model.blocks] == [0.15] * 4
+def test_drop_path_grows_as_mmsegs_or_is_the_same_for_every_block() -> None:
+    ramp = [block.drop_path.drop_prob for block in make(drop_path_rate=0.15).blocks]
+    assert ramp == pytest.approx([0.0, 0.05, 0.1, 0.15])
+    theirs = VisionTransformer(**{**TINY, "img_size": (64, 64)}, drop_path_rate=0.15)
+    rates = [getattr(layer.ffn.dropout_layer, "drop_prob", 0.0) for layer in theirs.layers]
+    assert ramp == pytest.approx(rates)
+    constant = make(drop_path_rate=0.15, drop_path_ramp=False)
+    assert [block.drop_path.drop_prob for block in constant.blocks] == [0.15] * 4
 
 
 def test_frozen_stages() -> None:

@@ -18,6 +18,7 @@ from fdam_mm.models.fdam_cfg import parse_fdam
 
 from .base import PretrainedBackbone
 from .position import adapt_position, resize_position
+from .stages import linear_ramp
 
 
 class PatchEmbed(nn.Module):
@@ -118,7 +119,9 @@ class FDAMVisionTransformer(PretrainedBackbone):
         mlp_ratio: Hidden channels of the MLP over C.
         qkv_bias: Bias on queries, keys and values.
         out_indices: Blocks whose output is returned, counted from 0; -1 is the last.
-        drop_path_rate: Stochastic depth, the same for every block.
+        drop_path_rate: Stochastic depth of the last block.
+        drop_path_ramp: It grows linearly from 0 at the first block, as in DeiT and mmseg; False is
+            the same rate for every block, as in DeiT-III.
         layer_scale_init: Start value of LayerScale; None leaves LayerScale out.
         with_cls_token: Keep a class token; it stays out of FreqScale's map and of the outputs.
         with_cp: Activation checkpointing of every block: less memory, a second forward.
@@ -149,6 +152,7 @@ class FDAMVisionTransformer(PretrainedBackbone):
         qkv_bias: bool = True,
         out_indices: int | Sequence[int] = (2, 5, 8, 11),
         drop_path_rate: float = 0.0,
+        drop_path_ramp: bool = True,
         layer_scale_init: float | None = None,
         with_cls_token: bool = False,
         with_cp: bool = False,
@@ -170,18 +174,21 @@ class FDAMVisionTransformer(PretrainedBackbone):
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims)) if with_cls_token else None
         num_tokens = self.grid[0] * self.grid[1] + int(with_cls_token)
         self.pos_embed = nn.Parameter(torch.zeros(1, num_tokens, embed_dims))
+        drop_paths = [drop_path_rate] * num_layers
+        if drop_path_ramp:
+            (drop_paths,) = linear_ramp(drop_path_rate, [num_layers])
         self.blocks = nn.ModuleList(
             Block(
                 embed_dims,
                 num_heads,
                 mlp_ratio,
                 qkv_bias,
-                drop_path_rate,
+                drop_path,
                 layer_scale_init,
                 att_inv,
                 freq_scale,
             )
-            for _ in range(num_layers)
+            for drop_path in drop_paths
         )
         self._reset_parameters()
         self.register_load_state_dict_pre_hook(adapt_position)
