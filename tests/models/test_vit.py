@@ -122,6 +122,11 @@ def test_drop_path_grows_as_mmsegs_or_is_the_same_for_every_block() -> None:
     assert [block.drop_path.drop_prob for block in constant.blocks] == [0.15] * 4
 
 
+def test_last_block_from_the_end() -> None:
+    assert make(out_indices=-1).out_indices == make(out_indices=3).out_indices == (3,)
+    assert make(out_indices=(1, -1)).out_indices == (1, 3)
+
+
 def test_frozen_stages() -> None:
     model = make(frozen_stages=2, drop_path_rate=0.5).train()
     learning = {n.split(".")[1] for n, p in model.named_parameters() if p.requires_grad}
@@ -134,11 +139,18 @@ def test_frozen_stages() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(out_indices=(1, 4)), "out_indices"),
+        (dict(out_indices=(1, 4)), r"out_indices \(1, 4\) name blocks outside 0 .. 3"),
+        (dict(out_indices=(0, 0, 1, 1)), "must ascend without duplicates"),
+        (dict(out_indices=(3, 0)), "must ascend without duplicates"),
+        (dict(out_indices=(3, -1)), "must ascend without duplicates"),
         (dict(frozen_stages=5), "frozen_stages 5"),
         (dict(fdam=dict(attinv=True)), r"fdam has no setting \['attinv'\]"),
         (dict(fdam=dict(freq_scale=dict(group=8))), r"fdam.freq_scale has no setting \['group'\]"),
-        (dict(num_heads=5), "dim 48 is not a multiple of num_heads 5"),
+        (dict(num_heads=5), "embed_dims 48 is not a multiple of num_heads 5"),
+        (dict(num_heads=0), "num_heads is 0, expected 1 or more"),
+        (dict(patch_size=0), "patch_size is 0"),
+        (dict(embed_dims=0), "embed_dims is 0"),
+        (dict(num_layers=0), "num_layers is 0"),
     ],
 )
 def test_bad_settings(settings: dict, message: str) -> None:

@@ -18,7 +18,7 @@ from fdam_mm.models.fdam_cfg import parse_fdam
 
 from .base import PretrainedBackbone
 from .position import adapt_position, resize_position
-from .stages import linear_ramp
+from .stages import linear_ramp, stage_indices
 
 
 class PatchEmbed(nn.Module):
@@ -118,7 +118,7 @@ class FDAMVisionTransformer(PretrainedBackbone):
         num_heads: Attention heads.
         mlp_ratio: Hidden channels of the MLP over C.
         qkv_bias: Bias on queries, keys and values.
-        out_indices: Blocks whose output is returned, counted from 0; -1 is the last.
+        out_indices: Blocks whose output is returned, ascending from 0; -1 is the last.
         drop_path_rate: Stochastic depth of the last block.
         drop_path_ramp: It grows linearly from 0 at the first block, as in DeiT and mmseg; False is
             the same rate for every block, as in DeiT-III.
@@ -137,7 +137,8 @@ class FDAMVisionTransformer(PretrainedBackbone):
     width / patch_size), one per ``out_indices``; rounded up with ``pad_patches``, else down.
 
     Raises:
-        ValueError: An index, a stage or a setting of ``fdam`` that does not exist.
+        ValueError: An index, a stage or a setting of ``fdam`` that does not exist, indices that do
+            not ascend, a size that is not positive, or channels that the heads do not divide.
     """
 
     def __init__(
@@ -162,10 +163,11 @@ class FDAMVisionTransformer(PretrainedBackbone):
         init_cfg: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
+        _check(patch_size, embed_dims, num_layers, num_heads)
         att_inv, freq_scale = parse_fdam(fdam)
         height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
         self.grid = (height // patch_size, width // patch_size)
-        self.out_indices = _block_indices(out_indices, num_layers)
+        self.out_indices = stage_indices(out_indices, num_layers, "blocks")
         if not -1 <= frozen_stages <= num_layers:
             raise ValueError(f"frozen_stages {frozen_stages} is not in -1 .. {num_layers}")
         self.with_cp, self.frozen_stages = with_cp, frozen_stages
@@ -241,8 +243,12 @@ class FDAMVisionTransformer(PretrainedBackbone):
         return self
 
 
-def _block_indices(indices: int | Sequence[int], num_layers: int) -> tuple[int, ...]:
-    indices = (indices,) if isinstance(indices, int) else tuple(indices)
-    if not all(-num_layers <= i < num_layers for i in indices):
-        raise ValueError(f"out_indices {indices} name blocks outside 0 .. {num_layers - 1}")
-    return tuple(sorted(i % num_layers for i in indices))
+def _check(patch_size: int, embed_dims: int, num_layers: int, num_heads: int) -> None:
+    sizes = dict(
+        patch_size=patch_size, embed_dims=embed_dims, num_layers=num_layers, num_heads=num_heads
+    )
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} is {size}, expected 1 or more")
+    if embed_dims % num_heads:
+        raise ValueError(f"embed_dims {embed_dims} is not a multiple of num_heads {num_heads}")
