@@ -127,6 +127,17 @@ def test_last_block_from_the_end() -> None:
     assert make(out_indices=(1, -1)).out_indices == (1, 3)
 
 
+@pytest.mark.parametrize("fdam", [None, dict(att_inv=True)], ids=["plain", "att_inv"])
+def test_export_leaves_the_batch_size_open(fdam: dict | None) -> None:
+    model = make(num_layers=1, out_indices=0, with_cls_token=True, fdam=fdam).requires_grad_(False)
+    batch = torch.export.Dim("batch", min=1, max=8)
+    exported = torch.export.export(
+        model, (torch.randn(2, 3, 64, 64),), dynamic_shapes=({0: batch},)
+    )
+    images = torch.randn(5, 3, 64, 64)
+    torch.testing.assert_close(exported.module()(images), model(images))
+
+
 def test_frozen_stages() -> None:
     model = make(frozen_stages=2, drop_path_rate=0.5).train()
     learning = {n.split(".")[1] for n, p in model.named_parameters() if p.requires_grad}

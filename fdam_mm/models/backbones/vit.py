@@ -224,7 +224,7 @@ class FDAMVisionTransformer(PretrainedBackbone):
     def _add_position(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
         """Prepend the class token, where there is one, and add the position resized to ``hw``."""
         if self.cls_token is not None:
-            x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
+            x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)
         return x + resize_position(self.pos_embed, self.grid, hw)
 
     def _freeze(self) -> None:
