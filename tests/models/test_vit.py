@@ -138,8 +138,10 @@ def test_export_leaves_the_batch_size_open(fdam: dict | None) -> None:
     torch.testing.assert_close(exported.module()(images), model(images))
 
 
-def test_frozen_stages() -> None:
-    model = make(frozen_stages=2, drop_path_rate=0.5).train()
+@pytest.mark.parametrize("fdam", [None, RELEASED], ids=["plain", "fdam"])
+def test_frozen_stages(fdam: dict | None) -> None:
+    """A frozen block is frozen as a whole, FDAM's layers in it too."""
+    model = make(frozen_stages=2, drop_path_rate=0.5, fdam=fdam).train()
     learning = {n.split(".")[1] for n, p in model.named_parameters() if p.requires_grad}
     assert learning == {"2", "3"}
     assert [block.training for block in model.blocks] == [False, False, True, True]

@@ -208,8 +208,8 @@ class LSKNet(PretrainedBackbone):
         drop_path_rate: Stochastic depth of the last block; it grows linearly from 0.
         norm_cfg: The batch norms: BN, or SyncBN where a GPU holds few pictures.
         out_indices: Stages whose output is returned, ascending from 0; -1 is the last.
-        frozen_stages: This many first stages do not learn and keep their running statistics; -1,
-            as the toolkits write it, and 0 freeze none.
+        frozen_stages: This many first stages do not learn, FDAM's layers in them neither, and keep
+            their running statistics; -1, as the toolkits write it, and 0 freeze none.
         with_cp: Activation checkpointing of every block: less memory, a second forward.
         fdam: None, or ``dict(freq_scale=True)``: see
             :func:`fdam_mm.models.fdam_cfg.parse_fdam`. ``att_inv=True`` adds the analogue of

@@ -49,8 +49,8 @@ class FDAMTimmBackbone(PretrainedBackbone):
         out_norm: A LayerNorm on each map, as the toolkits' own Swin has it.
         pad_multiple: Inputs are padded with zeros, right and bottom, to a multiple of this; None
             takes the stride of the patch embedding, 1 where the model has none.
-        frozen: Names of modules inside the model that are not trained, in timm's naming; FDAM's
-            layers in them are.
+        frozen: Names of modules inside the model that are not trained, in timm's naming. FDAM's
+            layers in them are trained all the same: they are new beside timm's weights.
         with_cp: timm's activation checkpointing.
         fdam: None, or ``dict(att_inv=True, freq_scale=True)``: see
             :func:`fdam_mm.models.fdam_cfg.parse_fdam`.

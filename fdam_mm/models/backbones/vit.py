@@ -125,8 +125,8 @@ class FDAMVisionTransformer(PretrainedBackbone):
         layer_scale_init: Start value of LayerScale; None leaves LayerScale out.
         with_cls_token: Keep a class token; it stays out of FreqScale's map and of the outputs.
         with_cp: Activation checkpointing of every block: less memory, a second forward.
-        frozen_stages: 0 freezes the patch and position embedding, k > 0 also the first k blocks;
-            -1 nothing.
+        frozen_stages: 0 freezes the patch and position embedding, k > 0 also the first k blocks,
+            FDAM's layers in them too; -1 nothing.
         pad_patches: Pad inputs with zeros, right and bottom, to whole patches, as mmseg does;
             False leaves out what is left over there, as the released FDAM models do.
         fdam: None, or ``dict(att_inv=True, freq_scale=True)``: see
