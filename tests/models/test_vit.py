@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.registry import MODELS
+from mmengine.runner.checkpoint import get_state_dict
 from mmseg.models.backbones import VisionTransformer
 from support.golden import load_case, relative_error
 from torch import nn
@@ -210,6 +211,49 @@ def test_pretrained_deit(tmp_path: Path, prefix_positions: int, cls_token: bool)
     if cls_token and prefix_positions:
         assert torch.equal(model.pos_embed[:, 0], state["pos_embed"][:, 0])
         assert torch.equal(model.cls_token, state["cls_token"])
+
+
+def expected_positions(state: dict, old: tuple[int, int], new: tuple[int, int]) -> torch.Tensor:
+    grid = state["pos_embed"][:, -old[0] * old[1] :].transpose(1, 2).unflatten(2, old)
+    grid = nn.functional.interpolate(grid, new, mode="bicubic", align_corners=False)
+    return grid.flatten(2).transpose(1, 2)
+
+
+@pytest.mark.parametrize("cls_token", [True, False])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ((2, 8), (4, 4)),  # as many positions, another grid
+        ((4, 4), (2, 8)),
+        ((2, 8), (8, 2)),
+        ((3, 5), (4, 4)),
+        ((3, 6), (3, 6)),  # 18 are also 2 + 4 x 4
+        ((3, 6), (6, 6)),
+        ((3, 3), (2, 5)),
+    ],
+)
+def test_grids_that_are_no_squares(old: tuple, new: tuple, cls_token: bool) -> None:
+    source = make(img_size=(16 * old[0], 16 * old[1]), with_cls_token=cls_token)
+    state = get_state_dict(source)  # mmengine's, of which checkpoints are made
+    model = make(img_size=(16 * new[0], 16 * new[1]), with_cls_token=cls_token)
+    model.load_state_dict(state)
+    expected = expected_positions(state, old, new)
+    torch.testing.assert_close(model.pos_embed.detach()[:, int(cls_token) :], expected)
+    assert torch.equal(model.pos_embed[:, : int(cls_token)], state["pos_embed"][:, :cls_token])
+    assert ("pos_grid" in state) == (old[0] != old[1])
+    assert "pos_grid" not in dict(model.named_buffers())
+
+
+def test_a_file_without_its_grid_is_square_or_left_alone() -> None:
+    model = make(img_size=(48, 96))
+    state = {k: v for k, v in model.state_dict().items() if k != "pos_grid"}
+    other = make(img_size=(48, 96))
+    nn.init.zeros_(other.pos_embed)
+    other.load_state_dict(state)
+    assert torch.equal(other.pos_embed, model.pos_embed)
+    state["pos_embed"] = torch.zeros(1, 7, 48)  # 4 + 3 are no class and distillation token
+    with pytest.raises(RuntimeError, match="size mismatch for pos_embed"):
+        other.load_state_dict(state)
 
 
 def test_pretrained_that_does_not_fit(tmp_path: Path) -> None:

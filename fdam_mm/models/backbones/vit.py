@@ -17,7 +17,7 @@ from fdam_mm.layers import AttInvAttention, FreqScale
 from fdam_mm.models.fdam_cfg import parse_fdam
 
 from .base import PretrainedBackbone
-from .position import adapt_position, resize_position
+from .position import adapt_position, resize_position, save_grid
 from .stages import linear_ramp, stage_indices
 
 
@@ -107,7 +107,8 @@ class FDAMVisionTransformer(PretrainedBackbone):
     With ``fdam=None`` it computes what mmseg's ``VisionTransformer`` does. Weights load from this
     class, from mmseg's, from the original DeiT and DeiT-III files, from timm and from the released
     FDAM models (:mod:`fdam_mm.checkpoints`). A position grid of another size is resized
-    bicubically when weights are loaded, and to the grid of each input.
+    bicubically when weights are loaded, and to the grid of each input. One that is no square is
+    saved beside the weights (``pos_grid``); a file without it is taken for square.
 
     Args:
         img_size: Height and width in pixels that the position grid stands for.
@@ -193,6 +194,7 @@ class FDAMVisionTransformer(PretrainedBackbone):
             for drop_path in drop_paths
         )
         self._reset_parameters()
+        self.register_state_dict_post_hook(save_grid)
         self.register_load_state_dict_pre_hook(adapt_position)
         self._freeze()
 
