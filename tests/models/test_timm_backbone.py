@@ -93,6 +93,19 @@ def test_settings_that_do_not_exist() -> None:
         _build(dict(model_name="swin_tiny_patch4_window7"))
 
 
+@pytest.mark.parametrize("settings", [VIT, SWIN], ids=["vit", "swin"])
+def test_maps_that_do_not_exist_or_do_not_ascend(settings: dict) -> None:
+    for outside in (50, (50,), (1, -50)):
+        with pytest.raises(ValueError, match="name maps outside 0 .. 3"):
+            _build(settings, out_indices=outside)
+    for order in ((3, 0), (1, 1), (3, -1)):
+        with pytest.raises(ValueError, match="must ascend without duplicates"):
+            _build(settings, out_indices=order)
+    for last in (3, -1, [-1]):
+        (x,) = _build(settings, out_indices=last)(_image())
+        assert torch.equal(x, _build(settings, out_indices=(1, 3))(_image())[-1])
+
+
 def test_nothing_is_downloaded_to_build(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 

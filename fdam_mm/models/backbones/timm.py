@@ -19,6 +19,7 @@ from fdam_mm.models.fdam_cfg import parse_fdam
 from fdam_mm.plug import Report, apply_fdam
 
 from .base import PretrainedBackbone
+from .stages import stage_indices
 
 # Settings by which a family of timm takes inputs of any size, by the module that defines it.
 _ANY_SIZE = {
@@ -40,8 +41,8 @@ class FDAMTimmBackbone(PretrainedBackbone):
     Args:
         model_name: As :func:`timm.create_model` takes it, with or without a weight tag.
         out_indices: Which of timm's feature maps to return: stages of a hierarchical model, blocks
-            of a plain ViT; None takes timm's choice. ``feature_info`` tells their channels and
-            strides.
+            of a plain ViT, ascending from 0; -1 is the last. None takes timm's choice.
+            ``feature_info`` tells their channels and strides.
         pretrained: True starts from timm's weights, which timm downloads unless it has them, and
             a path from a file in their layout. Like any ``init_cfg`` it acts in
             :meth:`init_weights`, which a training calls and a test does not.
@@ -61,14 +62,14 @@ class FDAMTimmBackbone(PretrainedBackbone):
     Shape: (B, in_channels, height, width) -> a tuple of (B, C, H, W), one per map.
 
     Raises:
-        ValueError: A model that timm has not, a module to freeze that does not exist, or a model
-            that FDAM cannot serve.
+        ValueError: A model that timm has not, maps that it has not or that do not ascend, a module
+            to freeze that does not exist, or a model that FDAM cannot serve.
     """
 
     def __init__(
         self,
         model_name: str,
-        out_indices: Sequence[int] | None = None,
+        out_indices: int | Sequence[int] | None = None,
         pretrained: bool | str = False,
         in_channels: int = 3,
         out_norm: bool = False,
@@ -84,11 +85,11 @@ class FDAMTimmBackbone(PretrainedBackbone):
         self.settings = dict(
             model_name=model_name,
             features_only=True,
-            out_indices=None if out_indices is None else tuple(out_indices),
+            out_indices=(out_indices,) if isinstance(out_indices, int) else out_indices,
             in_chans=in_channels,
             **{**_any_size(model_name), **settings},
         )
-        self.timm_model = timm.create_model(**self.settings)
+        self.timm_model = _create(self.settings)
         self.channels_last = self.timm_model.output_fmt == "NHWC"
         self.feature_info = self.timm_model.feature_info
         self.pad_multiple = pad_multiple or _patch_size(self.timm_model)
@@ -164,6 +165,21 @@ class FDAMTimmBackbone(PretrainedBackbone):
         super().train(mode)
         self._freeze()
         return self
+
+
+def _create(settings: Mapping[str, Any]) -> nn.Module:
+    """timm's model, with ``out_indices`` that exist and ascend."""
+    indices = settings["out_indices"]
+    if indices is None:
+        return timm.create_model(**settings)
+    try:
+        model = timm.create_model(**settings)
+    except (AssertionError, IndexError):  # timm's words for an index that does not exist
+        whole = timm.create_model(**{**settings, "out_indices": None})
+        stage_indices(indices, len(whole.feature_info.info), "maps")
+        raise  # something else
+    stage_indices(indices, len(model.feature_info.info), "maps")
+    return model
 
 
 def _any_size(model_name: str) -> dict[str, Any]:
