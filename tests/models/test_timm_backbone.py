@@ -46,8 +46,20 @@ def _build(settings: dict[str, Any], **more: Any) -> FDAMTimmBackbone:
     return FDAMTimmBackbone(**{**settings, **more}).eval()
 
 
+HYBRID = dict(  # a small ResNet before a ViT
+    model_name="vit_tiny_r_s16_p8_224", depth=2, embed_dim=48, num_heads=3, out_indices=(0, 1)
+)
+HYBRID_OF_ODD_MAPS = dict(  # its ResNet rounds up what the grid of tokens rounds down
+    model_name="vit_base_r26_s32_224", depth=1, embed_dim=48, num_heads=3, out_indices=(0,)
+)
+
+
 @pytest.mark.parametrize("fdam", [None, FDAM], ids=["plain", "fdam"])
-@pytest.mark.parametrize("settings", [VIT, SWIN, DAVIT], ids=["vit", "swin", "davit"])
+@pytest.mark.parametrize(
+    "settings",
+    [VIT, SWIN, DAVIT, HYBRID, HYBRID_OF_ODD_MAPS],
+    ids=["vit", "swin", "davit", "hybrid", "hybrid-odd"],
+)
 def test_maps_of_any_input_are_nchw(settings: dict, fdam: dict | None) -> None:
     backbone = _build(settings, fdam=fdam)
     maps = backbone(_image(61, 93))
@@ -150,6 +162,16 @@ def test_weights_of_a_trained_segmentor(tmp_path: Path) -> None:
     backbone.init_weights()
     for key, value in backbone.state_dict().items():
         assert torch.equal(value, state[f"backbone.{key}"])
+
+
+@pytest.mark.parametrize("name", ["beit_base_patch16_224", "convit_tiny"])
+def test_families_that_take_one_size(name: str) -> None:
+    """As docs/bring_your_own_backbone.md says."""
+    settings = dict(depth=1, embed_dim=48, num_heads=3, img_size=64, out_indices=0)
+    backbone = _build(dict(model_name=name, **settings))
+    assert backbone(_image(64, 64))[-1].shape[-2:] == (4, 4)
+    with pytest.raises(AssertionError, match="doesn't match model"):
+        backbone(_image(64, 96))
 
 
 def test_init_weights_leaves_timms_start_alone() -> None:

@@ -24,6 +24,7 @@ from .stages import stage_indices
 # Settings by which a family of timm takes inputs of any size, by the module that defines it.
 _ANY_SIZE = {
     "vision_transformer": dict(dynamic_img_size=True),
+    "vision_transformer_hybrid": dict(dynamic_img_size=True),
     "deit": dict(dynamic_img_size=True),
     "eva": dict(dynamic_img_size=True),
     "swin_transformer": dict(strict_img_size=False),
@@ -49,7 +50,8 @@ class FDAMTimmBackbone(PretrainedBackbone):
         in_channels: Channels of the input; timm adapts pretrained weights to it.
         out_norm: A LayerNorm on each map, as the toolkits' own Swin has it.
         pad_multiple: Inputs are padded with zeros, right and bottom, to a multiple of this; None
-            takes the stride of the patch embedding, 1 where the model has none.
+            takes the stride of the patch embedding (with a hybrid's convolutions), 1 where the
+            model has none.
         frozen: Names of modules inside the model that are not trained, in timm's naming. FDAM's
             layers in them are trained all the same: they are new beside timm's weights.
         with_cp: timm's activation checkpointing.
@@ -175,7 +177,7 @@ def _create(settings: Mapping[str, Any]) -> nn.Module:
     try:
         model = timm.create_model(**settings)
     except (AssertionError, IndexError):  # timm's words for an index that does not exist
-        whole = timm.create_model(**{**settings, "out_indices": None})
+        whole = timm.create_model(**{**settings, "out_indices": (0,)})
         stage_indices(indices, len(whole.feature_info.info), "maps")
         raise  # something else
     stage_indices(indices, len(model.feature_info.info), "maps")
@@ -195,5 +197,7 @@ def _any_size(model_name: str) -> dict[str, Any]:
 
 def _patch_size(model: nn.Module) -> int:
     embed = getattr(getattr(model, "model", model), "patch_embed", None)
+    if hasattr(embed, "feat_ratio"):  # of the convolutions before the patches too, where a hybrid
+        return math.lcm(*embed.feat_ratio(as_scalar=False))
     strides = getattr(getattr(embed, "proj", None), "stride", (1,))
     return math.lcm(*strides)
