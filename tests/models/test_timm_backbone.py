@@ -1,5 +1,6 @@
 """FDAMTimmBackbone: maps, weights, freezing, heads of mmseg and mmdet."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,12 @@ import torch
 from mmengine.registry import MODELS, init_default_scope
 from torch import Tensor, nn
 
-from fdam_mm.checkpoints import convert
+from fdam_mm.checkpoints import (
+    CheckpointError,
+    CheckpointMismatchError,
+    UnsafeCheckpointError,
+    convert,
+)
 from fdam_mm.engine.launch import read_config, register_toolkit
 from fdam_mm.models import FDAMTimmBackbone
 
@@ -148,6 +154,73 @@ def test_pretrained_weights_from_a_file(tmp_path: Path) -> None:
     assert torch.equal(model.blocks[0].attn.att_inv.low_gate.weight, new)
     with pytest.raises(FileNotFoundError, match="no.pth"):
         _build(VIT, pretrained=str(tmp_path / "no.pth")).init_weights()
+
+
+def _swin_file(file: Path) -> dict[str, Tensor]:
+    torch.manual_seed(1)
+    state = timm.create_model(**SWIN).state_dict()
+    torch.save(state, file)
+    return state
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict_ema", "model_ema", "state_dict", "model"])
+def test_pretrained_from_a_training_of_timm(tmp_path: Path, wrapper: str) -> None:
+    file = tmp_path / "swin.pth"
+    state = {f"module.{k}": v for k, v in _swin_file(file).items()}
+    others = {} if wrapper == "model" else {"state_dict": {k: v + 1 for k, v in state.items()}}
+    torch.save({**others, wrapper: state}, file)
+    backbone = _build(SWIN, pretrained=str(file), in_channels=1)
+    random = torch.get_rng_state()
+    backbone.init_weights()
+    assert torch.equal(torch.get_rng_state(), random)
+    weights = backbone.timm_model.state_dict()
+    key = "layers_1.blocks.0.mlp.fc1.weight"
+    assert torch.equal(weights[key], state["module." + key.replace("layers_1", "layers.1")])
+    stem = state["module.patch_embed.proj.weight"].sum(1, keepdim=True)  # adapted by timm
+    torch.testing.assert_close(weights["patch_embed.proj.weight"], stem)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (VIT, "timm's vit_small_patch14_dinov2"),
+        (DAVIT, "timm's davit_tiny"),
+        (dict(SWIN, embed_dim=48), "size mismatch"),
+        (dict(SWIN, depths=(1, 1, 2, 1)), "nothing for .* weights, layers_2.blocks.1"),
+        (dict(model_name="resnet18"), "nothing for .* weights, conv1.weight the first"),
+    ],
+    ids=["vit", "davit", "wider", "deeper", "resnet"],
+)
+def test_pretrained_file_of_another_model(tmp_path: Path, settings: dict, reason: str) -> None:
+    file = tmp_path / "swin.pth"
+    _swin_file(file)
+    backbone = _build(settings, pretrained=str(file))
+    before = {k: v.clone() for k, v in backbone.state_dict().items()}
+    with pytest.raises(CheckpointMismatchError, match=f"swin.pth does not fit .*{reason}"):
+        backbone.init_weights()
+    assert all(torch.equal(v, before[k]) for k, v in backbone.state_dict().items())
+
+
+def test_pretrained_file_that_is_damaged_or_unsafe(tmp_path: Path) -> None:
+    file = tmp_path / "swin.pth"
+    state = _swin_file(file)
+    backbone = _build(SWIN, pretrained=str(file))
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(CheckpointError, match="swin.pth .* is not a complete checkpoint"):
+        backbone.init_weights()
+    torch.save(dict(model={}), file)
+    with pytest.raises(CheckpointError, match="swin.pth holds no tensors"):
+        backbone.init_weights()
+    torch.save(dict(model=[1, 2], epoch=3), file)
+    with pytest.raises(CheckpointError, match="swin.pth does not fit"):
+        backbone.init_weights()
+    torch.save(dict(model=state, epoch=Fraction(1, 2)), file)
+    with pytest.raises(UnsafeCheckpointError, match="model.backbone.allow_pickle=True"):
+        backbone.init_weights()
+    trusting = _build(SWIN, pretrained=str(file), allow_pickle=True)
+    trusting.init_weights()
+    weight = trusting.timm_model.layers_0.blocks[0].mlp.fc1.weight
+    assert torch.equal(weight, state["layers.0.blocks.0.mlp.fc1.weight"])
 
 
 def test_weights_of_a_trained_segmentor(tmp_path: Path) -> None:
