@@ -46,6 +46,7 @@ model = dict(
         out_indices=(0, 1, 2, 3),
         layer_scale_init=0.1,
         drop_path_rate=0.05,
+        drop_path_ramp=False,
     ),
     neck=dict(type="ViTPyramid", embed_dims=96, norm_cfg=norm_cfg),
     decode_head=dict(type="UPerHead", in_channels=[96] * 4, in_index=[0, 1, 2, 3], **head),

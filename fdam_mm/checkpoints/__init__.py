@@ -1,6 +1,6 @@
 """Reading checkpoints safely, converting foreign layouts, and fitting them into models."""
 
-from .converting import convert, detect
+from .converting import convert, detect, unwrap
 from .errors import CheckpointError, CheckpointMismatchError, UnsafeCheckpointError
 from .fitting import load_pretrained, load_state
 from .loading import load
@@ -16,4 +16,5 @@ __all__ = [
     "load",
     "load_pretrained",
     "load_state",
+    "unwrap",
 ]

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from fdam_mm.checkpoints import convert, detect
+from fdam_mm.checkpoints.sources.renaming import rename
 from fdam_mm.models import FDAMVisionTransformer
 
 T = torch.zeros(1)
@@ -30,6 +31,28 @@ T = torch.zeros(1)
 )
 def test_fdam_keys(official: str, ours: str) -> None:
     assert list(convert({official: T}, source="fdam")) == [ours]
+
+
+@pytest.mark.parametrize(("low", "high"), [(False, False), (True, False), (False, True)])
+def test_fdam_with_paths_switched_off(low: bool, high: bool) -> None:
+    """The official attention keeps its activation also where no gate uses it."""
+    model = FDAMVisionTransformer(
+        img_size=32, embed_dims=16, num_layers=2, num_heads=2, out_indices=1,
+        fdam=dict(att_inv=dict(low=low, high=high)),
+    )  # fmt: skip
+    official = {
+        "att_inv.low_gate": "dy_freq_2",
+        "att_inv.high_gate": "dy_freq",
+        "att_inv.act": "dy_freq_starrelu",
+        "att_inv.low_gamma": "lf_gamma",
+        "att_inv.high_gamma": "hf_gamma",
+    }
+    state = rename(model.state_dict(), official)
+    for block in range(2):
+        for name in ("scale", "bias"):
+            state[f"blocks.{block}.attn.dy_freq_starrelu.{name}"] = T
+    assert detect(state) == "fdam"
+    model.load_state_dict(convert(state), strict=True)
 
 
 def test_detection_and_wrappers() -> None:

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import mmseg
 import pytest
 import torch
 from mmengine.config import Config
@@ -71,12 +72,30 @@ def test_released_setting() -> None:
     assert config.train_cfg.max_iters == 160000
     assert config.train_dataloader.batch_size == 4
     assert config.model.backbone.drop_path_rate == 0.15
+    assert config.model.backbone.drop_path_ramp is False
+    assert config.model.backbone.pad_patches is False
     assert config.model.test_cfg == dict(mode="whole")
     warmup, poly = config.param_scheduler
     assert (warmup.start_factor, warmup.end) == (1e-6, 1500)
     assert (poly.power, poly.end, poly.eta_min) == (1.0, 160000, 0.0)
     assert config.model.auxiliary_head.in_index == 2
     assert config.model.auxiliary_head.loss_decode.loss_weight == 0.4
+
+
+def test_deit_keeps_mmsegs_recipe() -> None:
+    name = "deit-b16_upernet_8xb2-160k_ade20k-512x512.py"
+    ours = Config.fromfile(CONFIGS / "deit" / name)
+    theirs = Config.fromfile(Path(mmseg.__file__).parent / ".mim/configs/vit" / f"vit_{name}")
+    assert ours.optim_wrapper.optimizer == theirs.optim_wrapper.optimizer
+    assert ours.param_scheduler == theirs.param_scheduler
+    assert ours.train_cfg.max_iters == theirs.train_cfg.max_iters
+    assert ours.train_dataloader.batch_size == theirs.train_dataloader.batch_size
+    for part in ("neck", "decode_head", "auxiliary_head", "test_cfg"):
+        assert ours.model[part] == theirs.model[part], part
+    for setting in ("out_indices", "with_cls_token", "drop_path_rate"):
+        assert ours.model.backbone[setting] == theirs.model.backbone[setting], setting
+    assert ours.model.backbone.get("drop_path_ramp", True)
+    assert ours.optim_wrapper.paramwise_cfg == dict(decay_biases=True)
 
 
 def test_mask_dino_parameter_groups() -> None:

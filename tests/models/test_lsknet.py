@@ -227,6 +227,7 @@ def test_starts_from_the_authors_file(tmp_path: Path) -> None:
         (dict(embed_dims=(15, 32, 64, 64)), "must be even"),
         (dict(frozen_stages=5), r"expected -1 \.\. 4"),
         (dict(out_indices=(0, 4)), "outside 0 .. 3"),
+        (dict(out_indices=(3, 0)), "must ascend without duplicates"),
         (dict(fdam=dict(attinv=True)), r"fdam has no setting \['attinv'\]"),
         (dict(fdam=dict(freq_scale=dict(groups=5))), "not a multiple of groups"),
     ],

@@ -294,6 +294,7 @@ def test_starts_from_a_pretrained_file(tmp_path: Path) -> None:
         (dict(num_stages=3), "need 3 values"),
         (dict(strides=(4, 2, 2)), r"got \[4, 4, 4, 3, 4\]"),
         (dict(out_indices=(0, 4)), "outside 0 .. 3"),
+        (dict(out_indices=(3, 0)), "must ascend without duplicates"),
         (dict(pretrained="a", init_cfg=dict(type="Pretrained", checkpoint="b")), "not both"),
         (dict(fdam=dict(attinv=True)), r"fdam has no setting \['attinv'\]"),
         (dict(fdam=dict(att_inv=dict(value_sourc="query"))), "it has .*'value_source'"),

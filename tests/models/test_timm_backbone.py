@@ -1,5 +1,6 @@
 """FDAMTimmBackbone: maps, weights, freezing, heads of mmseg and mmdet."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,12 @@ import torch
 from mmengine.registry import MODELS, init_default_scope
 from torch import Tensor, nn
 
-from fdam_mm.checkpoints import convert
+from fdam_mm.checkpoints import (
+    CheckpointError,
+    CheckpointMismatchError,
+    UnsafeCheckpointError,
+    convert,
+)
 from fdam_mm.engine.launch import read_config, register_toolkit
 from fdam_mm.models import FDAMTimmBackbone
 
@@ -46,8 +52,20 @@ def _build(settings: dict[str, Any], **more: Any) -> FDAMTimmBackbone:
     return FDAMTimmBackbone(**{**settings, **more}).eval()
 
 
+HYBRID = dict(  # a small ResNet before a ViT
+    model_name="vit_tiny_r_s16_p8_224", depth=2, embed_dim=48, num_heads=3, out_indices=(0, 1)
+)
+HYBRID_OF_ODD_MAPS = dict(  # its ResNet rounds up what the grid of tokens rounds down
+    model_name="vit_base_r26_s32_224", depth=1, embed_dim=48, num_heads=3, out_indices=(0,)
+)
+
+
 @pytest.mark.parametrize("fdam", [None, FDAM], ids=["plain", "fdam"])
-@pytest.mark.parametrize("settings", [VIT, SWIN, DAVIT], ids=["vit", "swin", "davit"])
+@pytest.mark.parametrize(
+    "settings",
+    [VIT, SWIN, DAVIT, HYBRID, HYBRID_OF_ODD_MAPS],
+    ids=["vit", "swin", "davit", "hybrid", "hybrid-odd"],
+)
 def test_maps_of_any_input_are_nchw(settings: dict, fdam: dict | None) -> None:
     backbone = _build(settings, fdam=fdam)
     maps = backbone(_image(61, 93))
@@ -93,6 +111,19 @@ def test_settings_that_do_not_exist() -> None:
         _build(dict(model_name="swin_tiny_patch4_window7"))
 
 
+@pytest.mark.parametrize("settings", [VIT, SWIN], ids=["vit", "swin"])
+def test_maps_that_do_not_exist_or_do_not_ascend(settings: dict) -> None:
+    for outside in (50, (50,), (1, -50)):
+        with pytest.raises(ValueError, match="name maps outside 0 .. 3"):
+            _build(settings, out_indices=outside)
+    for order in ((3, 0), (1, 1), (3, -1)):
+        with pytest.raises(ValueError, match="must ascend without duplicates"):
+            _build(settings, out_indices=order)
+    for last in (3, -1, [-1]):
+        (x,) = _build(settings, out_indices=last)(_image())
+        assert torch.equal(x, _build(settings, out_indices=(1, 3))(_image())[-1])
+
+
 def test_nothing_is_downloaded_to_build(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
@@ -125,6 +156,73 @@ def test_pretrained_weights_from_a_file(tmp_path: Path) -> None:
         _build(VIT, pretrained=str(tmp_path / "no.pth")).init_weights()
 
 
+def _swin_file(file: Path) -> dict[str, Tensor]:
+    torch.manual_seed(1)
+    state = timm.create_model(**SWIN).state_dict()
+    torch.save(state, file)
+    return state
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict_ema", "model_ema", "state_dict", "model"])
+def test_pretrained_from_a_training_of_timm(tmp_path: Path, wrapper: str) -> None:
+    file = tmp_path / "swin.pth"
+    state = {f"module.{k}": v for k, v in _swin_file(file).items()}
+    others = {} if wrapper == "model" else {"state_dict": {k: v + 1 for k, v in state.items()}}
+    torch.save({**others, wrapper: state}, file)
+    backbone = _build(SWIN, pretrained=str(file), in_channels=1)
+    random = torch.get_rng_state()
+    backbone.init_weights()
+    assert torch.equal(torch.get_rng_state(), random)
+    weights = backbone.timm_model.state_dict()
+    key = "layers_1.blocks.0.mlp.fc1.weight"
+    assert torch.equal(weights[key], state["module." + key.replace("layers_1", "layers.1")])
+    stem = state["module.patch_embed.proj.weight"].sum(1, keepdim=True)  # adapted by timm
+    torch.testing.assert_close(weights["patch_embed.proj.weight"], stem)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (VIT, "timm's vit_small_patch14_dinov2"),
+        (DAVIT, "timm's davit_tiny"),
+        (dict(SWIN, embed_dim=48), "size mismatch"),
+        (dict(SWIN, depths=(1, 1, 2, 1)), "nothing for .* weights, layers_2.blocks.1"),
+        (dict(model_name="resnet18"), "nothing for .* weights, conv1.weight the first"),
+    ],
+    ids=["vit", "davit", "wider", "deeper", "resnet"],
+)
+def test_pretrained_file_of_another_model(tmp_path: Path, settings: dict, reason: str) -> None:
+    file = tmp_path / "swin.pth"
+    _swin_file(file)
+    backbone = _build(settings, pretrained=str(file))
+    before = {k: v.clone() for k, v in backbone.state_dict().items()}
+    with pytest.raises(CheckpointMismatchError, match=f"swin.pth does not fit .*{reason}"):
+        backbone.init_weights()
+    assert all(torch.equal(v, before[k]) for k, v in backbone.state_dict().items())
+
+
+def test_pretrained_file_that_is_damaged_or_unsafe(tmp_path: Path) -> None:
+    file = tmp_path / "swin.pth"
+    state = _swin_file(file)
+    backbone = _build(SWIN, pretrained=str(file))
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(CheckpointError, match="swin.pth .* is not a complete checkpoint"):
+        backbone.init_weights()
+    torch.save(dict(model={}), file)
+    with pytest.raises(CheckpointError, match="swin.pth holds no tensors"):
+        backbone.init_weights()
+    torch.save(dict(model=[1, 2], epoch=3), file)
+    with pytest.raises(CheckpointError, match="swin.pth does not fit"):
+        backbone.init_weights()
+    torch.save(dict(model=state, epoch=Fraction(1, 2)), file)
+    with pytest.raises(UnsafeCheckpointError, match="model.backbone.allow_pickle=True"):
+        backbone.init_weights()
+    trusting = _build(SWIN, pretrained=str(file), allow_pickle=True)
+    trusting.init_weights()
+    weight = trusting.timm_model.layers_0.blocks[0].mlp.fc1.weight
+    assert torch.equal(weight, state["layers.0.blocks.0.mlp.fc1.weight"])
+
+
 def test_weights_of_a_trained_segmentor(tmp_path: Path) -> None:
     """Our own file, though LayerScale has timm's name in it."""
     trained = _build(VIT, fdam=FDAM)
@@ -137,6 +235,16 @@ def test_weights_of_a_trained_segmentor(tmp_path: Path) -> None:
     backbone.init_weights()
     for key, value in backbone.state_dict().items():
         assert torch.equal(value, state[f"backbone.{key}"])
+
+
+@pytest.mark.parametrize("name", ["beit_base_patch16_224", "convit_tiny"])
+def test_families_that_take_one_size(name: str) -> None:
+    """As docs/bring_your_own_backbone.md says."""
+    settings = dict(depth=1, embed_dim=48, num_heads=3, img_size=64, out_indices=0)
+    backbone = _build(dict(model_name=name, **settings))
+    assert backbone(_image(64, 64))[-1].shape[-2:] == (4, 4)
+    with pytest.raises(AssertionError, match="doesn't match model"):
+        backbone(_image(64, 96))
 
 
 def test_init_weights_leaves_timms_start_alone() -> None:

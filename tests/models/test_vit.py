@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.registry import MODELS
+from mmengine.runner.checkpoint import get_state_dict
 from mmseg.models.backbones import VisionTransformer
 from support.golden import load_case, relative_error
 from torch import nn
@@ -87,6 +88,19 @@ def test_odd_input_and_class_token_stay_out_of_the_map() -> None:
     assert [tuple(out.shape) for out in model(torch.randn(1, 3, 50, 70))] == [(1, 48, 4, 5)] * 4
 
 
+@pytest.mark.parametrize("size", [(79, 65), (64, 111)])
+def test_without_padding_the_rest_is_not_seen(size: tuple[int, int]) -> None:
+    """As a bare strided convolution: 79 x 65 is what its first 64 x 64 are."""
+    model = make(pad_patches=False, with_cls_token=True, layer_scale_init=0.1, fdam=RELEASED)
+    image = torch.randn(1, 3, *size)
+    whole = [side // 16 * 16 for side in size]
+    for ours, expected in zip(
+        model(image), model(image[..., : whole[0], : whole[1]]), strict=True
+    ):
+        assert ours.shape[-2:] == (size[0] // 16, size[1] // 16)
+        torch.testing.assert_close(ours, expected)
+
+
 def test_activation_checkpointing_changes_nothing() -> None:
     image = torch.randn(2, 3, 64, 64)
     results = []
@@ -99,13 +113,36 @@ def test_activation_checkpointing_changes_nothing() -> None:
         torch.testing.assert_close(a, b)
 
 
-def test_drop_path_is_the_same_for_every_block() -> None:
-    model = make(drop_path_rate=0.15)
-    assert [block.drop_path.drop_prob for block in model.blocks] == [0.15] * 4
+def test_drop_path_grows_as_mmsegs_or_is_the_same_for_every_block() -> None:
+    ramp = [block.drop_path.drop_prob for block in make(drop_path_rate=0.15).blocks]
+    assert ramp == pytest.approx([0.0, 0.05, 0.1, 0.15])
+    theirs = VisionTransformer(**{**TINY, "img_size": (64, 64)}, drop_path_rate=0.15)
+    rates = [getattr(layer.ffn.dropout_layer, "drop_prob", 0.0) for layer in theirs.layers]
+    assert ramp == pytest.approx(rates)
+    constant = make(drop_path_rate=0.15, drop_path_ramp=False)
+    assert [block.drop_path.drop_prob for block in constant.blocks] == [0.15] * 4
 
 
-def test_frozen_stages() -> None:
-    model = make(frozen_stages=2, drop_path_rate=0.5).train()
+def test_last_block_from_the_end() -> None:
+    assert make(out_indices=-1).out_indices == make(out_indices=3).out_indices == (3,)
+    assert make(out_indices=(1, -1)).out_indices == (1, 3)
+
+
+@pytest.mark.parametrize("fdam", [None, dict(att_inv=True)], ids=["plain", "att_inv"])
+def test_export_leaves_the_batch_size_open(fdam: dict | None) -> None:
+    model = make(num_layers=1, out_indices=0, with_cls_token=True, fdam=fdam).requires_grad_(False)
+    batch = torch.export.Dim("batch", min=1, max=8)
+    exported = torch.export.export(
+        model, (torch.randn(2, 3, 64, 64),), dynamic_shapes=({0: batch},)
+    )
+    images = torch.randn(5, 3, 64, 64)
+    torch.testing.assert_close(exported.module()(images), model(images))
+
+
+@pytest.mark.parametrize("fdam", [None, RELEASED], ids=["plain", "fdam"])
+def test_frozen_stages(fdam: dict | None) -> None:
+    """A frozen block is frozen as a whole, FDAM's layers in it too."""
+    model = make(frozen_stages=2, drop_path_rate=0.5, fdam=fdam).train()
     learning = {n.split(".")[1] for n, p in model.named_parameters() if p.requires_grad}
     assert learning == {"2", "3"}
     assert [block.training for block in model.blocks] == [False, False, True, True]
@@ -116,11 +153,18 @@ def test_frozen_stages() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(out_indices=(1, 4)), "out_indices"),
+        (dict(out_indices=(1, 4)), r"out_indices \(1, 4\) name blocks outside 0 .. 3"),
+        (dict(out_indices=(0, 0, 1, 1)), "must ascend without duplicates"),
+        (dict(out_indices=(3, 0)), "must ascend without duplicates"),
+        (dict(out_indices=(3, -1)), "must ascend without duplicates"),
         (dict(frozen_stages=5), "frozen_stages 5"),
         (dict(fdam=dict(attinv=True)), r"fdam has no setting \['attinv'\]"),
         (dict(fdam=dict(freq_scale=dict(group=8))), r"fdam.freq_scale has no setting \['group'\]"),
-        (dict(num_heads=5), "dim 48 is not a multiple of num_heads 5"),
+        (dict(num_heads=5), "embed_dims 48 is not a multiple of num_heads 5"),
+        (dict(num_heads=0), "num_heads is 0, expected 1 or more"),
+        (dict(patch_size=0), "patch_size is 0"),
+        (dict(embed_dims=0), "embed_dims is 0"),
+        (dict(num_layers=0), "num_layers is 0"),
     ],
 )
 def test_bad_settings(settings: dict, message: str) -> None:
@@ -167,6 +211,49 @@ def test_pretrained_deit(tmp_path: Path, prefix_positions: int, cls_token: bool)
     if cls_token and prefix_positions:
         assert torch.equal(model.pos_embed[:, 0], state["pos_embed"][:, 0])
         assert torch.equal(model.cls_token, state["cls_token"])
+
+
+def expected_positions(state: dict, old: tuple[int, int], new: tuple[int, int]) -> torch.Tensor:
+    grid = state["pos_embed"][:, -old[0] * old[1] :].transpose(1, 2).unflatten(2, old)
+    grid = nn.functional.interpolate(grid, new, mode="bicubic", align_corners=False)
+    return grid.flatten(2).transpose(1, 2)
+
+
+@pytest.mark.parametrize("cls_token", [True, False])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ((2, 8), (4, 4)),  # as many positions, another grid
+        ((4, 4), (2, 8)),
+        ((2, 8), (8, 2)),
+        ((3, 5), (4, 4)),
+        ((3, 6), (3, 6)),  # 18 are also 2 + 4 x 4
+        ((3, 6), (6, 6)),
+        ((3, 3), (2, 5)),
+    ],
+)
+def test_grids_that_are_no_squares(old: tuple, new: tuple, cls_token: bool) -> None:
+    source = make(img_size=(16 * old[0], 16 * old[1]), with_cls_token=cls_token)
+    state = get_state_dict(source)  # mmengine's, of which checkpoints are made
+    model = make(img_size=(16 * new[0], 16 * new[1]), with_cls_token=cls_token)
+    model.load_state_dict(state)
+    expected = expected_positions(state, old, new)
+    torch.testing.assert_close(model.pos_embed.detach()[:, int(cls_token) :], expected)
+    assert torch.equal(model.pos_embed[:, : int(cls_token)], state["pos_embed"][:, :cls_token])
+    assert ("pos_grid" in state) == (old[0] != old[1])
+    assert "pos_grid" not in dict(model.named_buffers())
+
+
+def test_a_file_without_its_grid_is_square_or_left_alone() -> None:
+    model = make(img_size=(48, 96))
+    state = {k: v for k, v in model.state_dict().items() if k != "pos_grid"}
+    other = make(img_size=(48, 96))
+    nn.init.zeros_(other.pos_embed)
+    other.load_state_dict(state)
+    assert torch.equal(other.pos_embed, model.pos_embed)
+    state["pos_embed"] = torch.zeros(1, 7, 48)  # 4 + 3 are no class and distillation token
+    with pytest.raises(RuntimeError, match="size mismatch for pos_embed"):
+        other.load_state_dict(state)
 
 
 def test_pretrained_that_does_not_fit(tmp_path: Path) -> None:

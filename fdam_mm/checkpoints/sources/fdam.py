@@ -21,4 +21,19 @@ def matches(state: Mapping[str, Tensor]) -> bool:
 
 
 def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return rename(state, _NAMES)
+    used = {k: v for k, v in state.items() if not _is_idle(k, state)}
+    return rename(used, _NAMES)
+
+
+def _is_idle(key: str, state: Mapping[str, Tensor]) -> bool:
+    """Whether ``key`` is the activation of an attention without gates.
+
+    An official attention with both paths off keeps it, unused; ours has none then.
+    """
+    attention, activation, _ = key.rpartition("dy_freq_starrelu.")
+    gates = (f"{attention}{gate}.weight" for gate in ("dy_freq", "dy_freq_2"))
+    return (
+        bool(activation)
+        and f"{attention}qkv.weight" in state  # a whole attention, not a part of one
+        and not any(gate in state for gate in gates)
+    )

@@ -216,9 +216,9 @@ class LSKNet(PretrainedBackbone):
         drop_rate: Dropout in the MLP.
         drop_path_rate: Stochastic depth of the last block; it grows linearly from 0.
         norm_cfg: The batch norms: BN, or SyncBN where a GPU holds few pictures.
-        out_indices: Stages whose output is returned, counted from 0.
-        frozen_stages: This many first stages do not learn and keep their running statistics; -1,
-            as the toolkits write it, and 0 freeze none.
+        out_indices: Stages whose output is returned, ascending from 0; -1 is the last.
+        frozen_stages: This many first stages do not learn, FDAM's layers in them neither, and keep
+            their running statistics; -1, as the toolkits write it, and 0 freeze none.
         with_cp: Activation checkpointing of every block: less memory, a second forward.
         fdam: None, or ``dict(freq_scale=True)``: see
             :func:`fdam_mm.models.fdam_cfg.parse_fdam`. ``att_inv=True`` adds the analogue of
@@ -229,8 +229,8 @@ class LSKNet(PretrainedBackbone):
     ``out_indices``, with H_i = ceil(height / 4 / 2**i).
 
     Raises:
-        ValueError: Per-stage settings of different lengths, an odd number of channels, or a stage
-            or a setting of ``fdam`` that does not exist.
+        ValueError: Per-stage settings of different lengths, an odd number of channels, stages that
+            do not ascend, or a stage or a setting of ``fdam`` that does not exist.
     """
 
     def __init__(

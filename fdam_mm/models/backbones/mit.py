@@ -256,7 +256,7 @@ class FDAMMixVisionTransformer(PretrainedBackbone):
         patch_sizes: Side of each stage's patches, in cells of the stage before (pixels at first).
         strides: Their stride.
         sr_ratios: Spatial reduction of each stage's keys and values.
-        out_indices: Stages whose output is returned, counted from 0.
+        out_indices: Stages whose output is returned, ascending from 0; -1 is the last.
         mlp_ratio: Hidden channels of the Mix-FFN over a stage's channels.
         qkv_bias: Bias on the attention's projections.
         drop_rate: Dropout after the attention and in the Mix-FFN.
@@ -276,7 +276,8 @@ class FDAMMixVisionTransformer(PretrainedBackbone):
 
     Raises:
         ValueError: Per-stage settings of other lengths than ``num_stages``, a stage or a setting
-            of ``fdam`` that does not exist, or ``init_cfg`` beside ``pretrained``.
+            of ``fdam`` that does not exist, stages that do not ascend, or ``init_cfg`` beside
+            ``pretrained``.
     """
 
     def __init__(

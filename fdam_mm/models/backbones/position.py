@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from mmengine.logging import print_log
-from torch import Tensor, cat, nn
+from torch import Tensor, cat, nn, tensor
 from torch.nn import functional as F
 
 
@@ -29,13 +29,26 @@ def resize_position(position: Tensor, old: tuple[int, int], new: tuple[int, int]
     return cat([prefix, grid.flatten(2).transpose(1, 2)], dim=1)
 
 
+def save_grid(module: nn.Module, state: dict[str, Tensor], prefix: str, _: Any) -> None:
+    """``state_dict`` post-hook: keep a grid that is no square, which the positions do not tell.
+
+    Args:
+        module: Has ``grid``.
+        state: The state dict being made; ``pos_grid``, the (H, W) of the positions, is added.
+        prefix: The module's prefix in ``state``.
+    """
+    if module.grid[0] != module.grid[1]:
+        state[f"{prefix}pos_grid"] = tensor(module.grid)
+
+
 def adapt_position(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
     """``load_state_dict`` pre-hook: make a checkpoint's class token and positions fit ``module``.
 
     A class token that the module does not keep is dropped together with its position (and a
     distillation token's); where the module keeps one and the checkpoint has no position for it
-    (DeiT-III), that position is zero. The grid is resized to the module's. A position embedding
-    that is no square grid is left alone, for the loader to report.
+    (DeiT-III), that position is zero. The grid is resized to the module's. It is the one that
+    :func:`save_grid` kept, else a square, as those of all ImageNet files are. Positions that are
+    neither are left alone: they fit as they are, or the loader reports them.
 
     Args:
         module: Has ``pos_embed``, ``cls_token`` (or None) and ``grid``.
@@ -43,24 +56,33 @@ def adapt_position(module: nn.Module, state: dict[str, Tensor], prefix: str, *_:
         prefix: The module's prefix in ``state``.
     """
     key = f"{prefix}pos_embed"
+    saved = state.pop(f"{prefix}pos_grid", None)
     if key not in state:
         return
     if module.cls_token is None:
         state.pop(f"{prefix}cls_token", None)
-    position = state[key]
-    if position.ndim != 3 or position.shape == module.pos_embed.shape:
+    position, keep = state[key], int(module.cls_token is not None)
+    if position.ndim != 3 or position.shape[2] != module.pos_embed.shape[2]:
         return
-    side = math.isqrt(position.shape[1])
-    num_prefix = position.shape[1] - side * side
-    if num_prefix > 2 or position.shape[2] != module.pos_embed.shape[2]:
+    if saved is None and position.shape == module.pos_embed.shape:
+        old = _square(position.shape[1] - keep)
+    else:
+        old = _square(position.shape[1], most_extra=2) if saved is None else tuple(saved.tolist())
+    num_prefix = -1 if old is None else position.shape[1] - old[0] * old[1]
+    if not 0 <= num_prefix <= 2 or (old, num_prefix) == (module.grid, keep):
         return
-    keep = int(module.cls_token is not None)
     head, grid = position[:, :num_prefix][:, :keep], position[:, num_prefix:]
     if keep > num_prefix:
         head = position.new_zeros(1, 1, position.shape[2])
-    state[key] = cat([head, resize_position(grid, (side, side), module.grid)], dim=1)
+    state[key] = cat([head, resize_position(grid, old, module.grid)], dim=1)
     print_log(
-        f"{key}: {num_prefix} + {side} x {side} positions fitted to "
+        f"{key}: {num_prefix} + {old[0]} x {old[1]} positions fitted to "
         f"{keep} + {module.grid[0]} x {module.grid[1]}",
         logger="current",
     )
+
+
+def _square(num_positions: int, most_extra: int = 0) -> tuple[int, int] | None:
+    """The square grid in so many positions, of which up to ``most_extra`` are beside it."""
+    side = math.isqrt(num_positions)
+    return (side, side) if num_positions - side * side <= most_extra else None

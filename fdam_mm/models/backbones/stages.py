@@ -1,21 +1,28 @@
 """What the backbones with stages share: their settings per stage and their convolutions' start."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import sqrt
 
 from torch import nn
 
 
-def stage_indices(indices: int | Sequence[int], num_stages: int) -> tuple[int, ...]:
-    """``out_indices`` as a tuple.
+def stage_indices(
+    indices: int | Sequence[int], num_stages: int, what: str = "stages"
+) -> tuple[int, ...]:
+    """``out_indices`` as a tuple of indices from 0; -1 is the last of ``num_stages``.
 
     Raises:
-        ValueError: A stage does not exist.
+        ValueError: One does not exist, or they do not ascend: maps come out in the model's order,
+            each once.
     """
     indices = (indices,) if isinstance(indices, int) else tuple(indices)
-    if not all(0 <= i < num_stages for i in indices):
-        raise ValueError(f"out_indices {indices} name stages outside 0 .. {num_stages - 1}")
-    return indices
+    if not all(-num_stages <= i < num_stages for i in indices):
+        raise ValueError(f"out_indices {indices} name {what} outside 0 .. {num_stages - 1}")
+    wrapped = tuple(i % num_stages for i in indices)
+    if any(a >= b for a, b in pairwise(wrapped)):
+        raise ValueError(f"out_indices {indices} must ascend without duplicates")
+    return wrapped
 
 
 def linear_ramp(last: float, num_blocks: Sequence[int]) -> list[list[float]]:

@@ -4,30 +4,40 @@ import difflib
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 from mmengine.logging import print_log
 from mmengine.registry import MODELS
+from timm.models import clean_state_dict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fdam_mm.checkpoints import load_state
+from fdam_mm.checkpoints import (
+    CheckpointMismatchError,
+    UnsafeCheckpointError,
+    load,
+    load_state,
+    unwrap,
+)
 from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.models.fdam_cfg import parse_fdam
 from fdam_mm.plug import Report, apply_fdam
 
 from .base import PretrainedBackbone
+from .stages import stage_indices
 
 # Settings by which a family of timm takes inputs of any size, by the module that defines it.
 _ANY_SIZE = {
     "vision_transformer": dict(dynamic_img_size=True),
+    "vision_transformer_hybrid": dict(dynamic_img_size=True),
     "deit": dict(dynamic_img_size=True),
     "eva": dict(dynamic_img_size=True),
     "swin_transformer": dict(strict_img_size=False),
     "swin_transformer_v2": dict(strict_img_size=False),
 }
+_AVERAGED = ("state_dict_ema", "model_ema")
 
 
 @MODELS.register_module()
@@ -40,17 +50,19 @@ class FDAMTimmBackbone(PretrainedBackbone):
     Args:
         model_name: As :func:`timm.create_model` takes it, with or without a weight tag.
         out_indices: Which of timm's feature maps to return: stages of a hierarchical model, blocks
-            of a plain ViT; None takes timm's choice. ``feature_info`` tells their channels and
-            strides.
+            of a plain ViT, ascending from 0; -1 is the last. None takes timm's choice.
+            ``feature_info`` tells their channels and strides.
         pretrained: True starts from timm's weights, which timm downloads unless it has them, and
             a path from a file in their layout. Like any ``init_cfg`` it acts in
             :meth:`init_weights`, which a training calls and a test does not.
+        allow_pickle: Read that file even if it needs unpickling, which can run any code.
         in_channels: Channels of the input; timm adapts pretrained weights to it.
         out_norm: A LayerNorm on each map, as the toolkits' own Swin has it.
         pad_multiple: Inputs are padded with zeros, right and bottom, to a multiple of this; None
-            takes the stride of the patch embedding, 1 where the model has none.
-        frozen: Names of modules inside the model that are not trained, in timm's naming; FDAM's
-            layers in them are.
+            takes the stride of the patch embedding (with a hybrid's convolutions), 1 where the
+            model has none.
+        frozen: Names of modules inside the model that are not trained, in timm's naming. FDAM's
+            layers in them are trained all the same: they are new beside timm's weights.
         with_cp: timm's activation checkpointing.
         fdam: None, or ``dict(att_inv=True, freq_scale=True)``: see
             :func:`fdam_mm.models.fdam_cfg.parse_fdam`.
@@ -61,15 +73,16 @@ class FDAMTimmBackbone(PretrainedBackbone):
     Shape: (B, in_channels, height, width) -> a tuple of (B, C, H, W), one per map.
 
     Raises:
-        ValueError: A model that timm has not, a module to freeze that does not exist, or a model
-            that FDAM cannot serve.
+        ValueError: A model that timm has not, maps that it has not or that do not ascend, a module
+            to freeze that does not exist, or a model that FDAM cannot serve.
     """
 
     def __init__(
         self,
         model_name: str,
-        out_indices: Sequence[int] | None = None,
+        out_indices: int | Sequence[int] | None = None,
         pretrained: bool | str = False,
+        allow_pickle: bool = False,
         in_channels: int = 3,
         out_norm: bool = False,
         pad_multiple: int | None = None,
@@ -80,15 +93,15 @@ class FDAMTimmBackbone(PretrainedBackbone):
         **settings: Any,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        self.pretrained = pretrained
+        self.pretrained, self.allow_pickle = pretrained, allow_pickle
         self.settings = dict(
             model_name=model_name,
             features_only=True,
-            out_indices=None if out_indices is None else tuple(out_indices),
+            out_indices=(out_indices,) if isinstance(out_indices, int) else out_indices,
             in_chans=in_channels,
             **{**_any_size(model_name), **settings},
         )
-        self.timm_model = timm.create_model(**self.settings)
+        self.timm_model = _create(self.settings)
         self.channels_last = self.timm_model.output_fmt == "NHWC"
         self.feature_info = self.timm_model.feature_info
         self.pad_multiple = pad_multiple or _patch_size(self.timm_model)
@@ -112,7 +125,12 @@ class FDAMTimmBackbone(PretrainedBackbone):
         return report
 
     def init_weights(self) -> None:
-        """Load the weights of ``pretrained`` or ``init_cfg``; without, timm's own start stays."""
+        """Load the weights of ``pretrained`` or ``init_cfg``; without, timm's own start stays.
+
+        Raises:
+            FileNotFoundError, CheckpointError: The file is missing, damaged, needs unpickling or
+                does not fit.
+        """
         if isinstance(self.init_cfg, dict):
             super().init_weights()
         elif self.pretrained:
@@ -121,12 +139,33 @@ class FDAMTimmBackbone(PretrainedBackbone):
         self._is_init = True
 
     def _pretrained_model(self) -> nn.Module:
-        """timm loads, filters and adapts its weights while it builds a model."""
-        file = self.pretrained if isinstance(self.pretrained, str) else None
-        if file is not None and not Path(file).expanduser().is_file():
-            raise FileNotFoundError(f"pretrained weights {file} do not exist")
-        overlay = None if file is None else dict(file=str(Path(file).expanduser()))
-        return timm.create_model(pretrained=True, pretrained_cfg_overlay=overlay, **self.settings)
+        """timm filters and adapts weights while it builds a model."""
+        if not isinstance(self.pretrained, str):
+            return timm.create_model(pretrained=True, **self.settings)
+        overlay = dict(state_dict=_read(self.pretrained, self.allow_pickle))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            start = timm.create_model(**self.settings).state_dict()
+            torch.manual_seed(0)  # the same start: what is equal afterwards was not in the file
+            try:
+                model = timm.create_model(
+                    pretrained=True, pretrained_cfg_overlay=overlay, **self.settings
+                )
+            except Exception as error:  # it built without the file just now
+                raise CheckpointMismatchError(self._misfit(str(error))) from error
+        weights = [n for n, p in model.named_parameters() if p.requires_grad and p.ndim > 1]
+        missing = [n for n in weights if torch.equal(model.get_parameter(n), start[n])]
+        if missing:
+            raise CheckpointMismatchError(
+                self._misfit(f"it has nothing for {len(missing)} weights, {missing[0]} the first")
+            )
+        return model
+
+    def _misfit(self, reason: str) -> str:
+        return (
+            f"{self.pretrained} does not fit timm's {self.settings['model_name']}, whose layout "
+            f"pretrained=PATH takes: {' '.join(reason.split())[:300]}"
+        )
 
     def _origin(self) -> str:
         name = self.settings["model_name"]
@@ -166,6 +205,38 @@ class FDAMTimmBackbone(PretrainedBackbone):
         return self
 
 
+def _read(file: str, allow_pickle: bool) -> dict[str, Tensor]:
+    """The state dict in ``file``; averaged weights first, as timm prefers them."""
+    try:
+        checkpoint = load(file, allow_pickle)
+    except UnsafeCheckpointError as error:
+        raise UnsafeCheckpointError(
+            f"{file} holds more than tensors and plain values; reading it could run code of its "
+            "own. If you trust its source, set allow_pickle=True of the backbone: "
+            "--cfg-options model.backbone.allow_pickle=True"
+        ) from error
+    averaged = next((checkpoint[k] for k in _AVERAGED if checkpoint.get(k)), None)
+    state = clean_state_dict(averaged or unwrap(checkpoint))
+    if not state:  # timm would look elsewhere
+        raise CheckpointMismatchError(f"{file} holds no tensors")
+    return state
+
+
+def _create(settings: Mapping[str, Any]) -> nn.Module:
+    """timm's model, with ``out_indices`` that exist and ascend."""
+    indices = settings["out_indices"]
+    if indices is None:
+        return timm.create_model(**settings)
+    try:
+        model = timm.create_model(**settings)
+    except (AssertionError, IndexError):  # timm's words for an index that does not exist
+        whole = timm.create_model(**{**settings, "out_indices": (0,)})
+        stage_indices(indices, len(whole.feature_info.info), "maps")
+        raise  # something else
+    stage_indices(indices, len(model.feature_info.info), "maps")
+    return model
+
+
 def _any_size(model_name: str) -> dict[str, Any]:
     if ":" in model_name:  # a model of a hub or a folder
         return {}
@@ -179,5 +250,7 @@ def _any_size(model_name: str) -> dict[str, Any]:
 
 def _patch_size(model: nn.Module) -> int:
     embed = getattr(getattr(model, "model", model), "patch_embed", None)
+    if hasattr(embed, "feat_ratio"):  # of the convolutions before the patches too, where a hybrid
+        return math.lcm(*embed.feat_ratio(as_scalar=False))
     strides = getattr(getattr(embed, "proj", None), "stride", (1,))
     return math.lcm(*strides)

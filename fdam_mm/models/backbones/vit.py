@@ -17,21 +17,28 @@ from fdam_mm.layers import AttInvAttention, FreqScale
 from fdam_mm.models.fdam_cfg import parse_fdam
 
 from .base import PretrainedBackbone
-from .position import adapt_position, resize_position
+from .position import adapt_position, resize_position, save_grid
+from .stages import linear_ramp, stage_indices
 
 
 class PatchEmbed(nn.Module):
-    """Non-overlapping patches to tokens; pads right and bottom with zeros to whole patches."""
+    """Non-overlapping patches to tokens.
 
-    def __init__(self, in_channels: int, dim: int, patch_size: int) -> None:
+    Where they do not divide the input, ``pad`` adds zeros right and bottom to whole patches;
+    without it what is left over there is not seen.
+    """
+
+    def __init__(self, in_channels: int, dim: int, patch_size: int, pad: bool = True) -> None:
         super().__init__()
-        self.patch_size = patch_size
+        self.patch_size, self.pad = patch_size, pad
         self.proj = nn.Conv2d(in_channels, dim, patch_size, patch_size)
 
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """(B, 3, height, width) -> tokens (B, N, C) and their grid (H, W)."""
-        pad_h, pad_w = (-side % self.patch_size for side in x.shape[-2:])
-        x = self.proj(F.pad(x, (0, pad_w, 0, pad_h)))
+        if self.pad:
+            pad_h, pad_w = (-side % self.patch_size for side in x.shape[-2:])
+            x = F.pad(x, (0, pad_w, 0, pad_h))
+        x = self.proj(x)
         return x.flatten(2).transpose(1, 2), tuple(x.shape[-2:])
 
 
@@ -100,7 +107,8 @@ class FDAMVisionTransformer(PretrainedBackbone):
     With ``fdam=None`` it computes what mmseg's ``VisionTransformer`` does. Weights load from this
     class, from mmseg's, from the original DeiT and DeiT-III files, from timm and from the released
     FDAM models (:mod:`fdam_mm.checkpoints`). A position grid of another size is resized
-    bicubically when weights are loaded, and to the grid of each input.
+    bicubically when weights are loaded, and to the grid of each input. One that is no square is
+    saved beside the weights (``pos_grid``); a file without it is taken for square.
 
     Args:
         img_size: Height and width in pixels that the position grid stands for.
@@ -111,22 +119,27 @@ class FDAMVisionTransformer(PretrainedBackbone):
         num_heads: Attention heads.
         mlp_ratio: Hidden channels of the MLP over C.
         qkv_bias: Bias on queries, keys and values.
-        out_indices: Blocks whose output is returned, counted from 0; -1 is the last.
-        drop_path_rate: Stochastic depth, the same for every block.
+        out_indices: Blocks whose output is returned, ascending from 0; -1 is the last.
+        drop_path_rate: Stochastic depth of the last block.
+        drop_path_ramp: It grows linearly from 0 at the first block, as in DeiT and mmseg; False is
+            the same rate for every block, as in DeiT-III.
         layer_scale_init: Start value of LayerScale; None leaves LayerScale out.
         with_cls_token: Keep a class token; it stays out of FreqScale's map and of the outputs.
         with_cp: Activation checkpointing of every block: less memory, a second forward.
-        frozen_stages: 0 freezes the patch and position embedding, k > 0 also the first k blocks;
-            -1 nothing.
+        frozen_stages: 0 freezes the patch and position embedding, k > 0 also the first k blocks,
+            FDAM's layers in them too; -1 nothing.
+        pad_patches: Pad inputs with zeros, right and bottom, to whole patches, as mmseg does;
+            False leaves out what is left over there, as the released FDAM models do.
         fdam: None, or ``dict(att_inv=True, freq_scale=True)``: see
             :func:`fdam_mm.models.fdam_cfg.parse_fdam`.
         init_cfg: ``dict(type="Pretrained", checkpoint=...)`` to start from a file.
 
-    Shape: (B, in_channels, height, width) -> a tuple of (B, C, ceil(height / patch_size),
-    ceil(width / patch_size)), one per ``out_indices``.
+    Shape: (B, in_channels, height, width) -> a tuple of (B, C, height / patch_size,
+    width / patch_size), one per ``out_indices``; rounded up with ``pad_patches``, else down.
 
     Raises:
-        ValueError: An index, a stage or a setting of ``fdam`` that does not exist.
+        ValueError: An index, a stage or a setting of ``fdam`` that does not exist, indices that do
+            not ascend, a size that is not positive, or channels that the heads do not divide.
     """
 
     def __init__(
@@ -141,40 +154,47 @@ class FDAMVisionTransformer(PretrainedBackbone):
         qkv_bias: bool = True,
         out_indices: int | Sequence[int] = (2, 5, 8, 11),
         drop_path_rate: float = 0.0,
+        drop_path_ramp: bool = True,
         layer_scale_init: float | None = None,
         with_cls_token: bool = False,
         with_cp: bool = False,
         frozen_stages: int = -1,
+        pad_patches: bool = True,
         fdam: Mapping[str, Any] | None = None,
         init_cfg: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
+        _check(patch_size, embed_dims, num_layers, num_heads)
         att_inv, freq_scale = parse_fdam(fdam)
         height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
         self.grid = (height // patch_size, width // patch_size)
-        self.out_indices = _block_indices(out_indices, num_layers)
+        self.out_indices = stage_indices(out_indices, num_layers, "blocks")
         if not -1 <= frozen_stages <= num_layers:
             raise ValueError(f"frozen_stages {frozen_stages} is not in -1 .. {num_layers}")
         self.with_cp, self.frozen_stages = with_cp, frozen_stages
 
-        self.patch_embed = PatchEmbed(in_channels, embed_dims, patch_size)
+        self.patch_embed = PatchEmbed(in_channels, embed_dims, patch_size, pad_patches)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims)) if with_cls_token else None
         num_tokens = self.grid[0] * self.grid[1] + int(with_cls_token)
         self.pos_embed = nn.Parameter(torch.zeros(1, num_tokens, embed_dims))
+        drop_paths = [drop_path_rate] * num_layers
+        if drop_path_ramp:
+            (drop_paths,) = linear_ramp(drop_path_rate, [num_layers])
         self.blocks = nn.ModuleList(
             Block(
                 embed_dims,
                 num_heads,
                 mlp_ratio,
                 qkv_bias,
-                drop_path_rate,
+                drop_path,
                 layer_scale_init,
                 att_inv,
                 freq_scale,
             )
-            for _ in range(num_layers)
+            for drop_path in drop_paths
         )
         self._reset_parameters()
+        self.register_state_dict_post_hook(save_grid)
         self.register_load_state_dict_pre_hook(adapt_position)
         self._freeze()
 
@@ -206,7 +226,7 @@ class FDAMVisionTransformer(PretrainedBackbone):
     def _add_position(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
         """Prepend the class token, where there is one, and add the position resized to ``hw``."""
         if self.cls_token is not None:
-            x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
+            x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)
         return x + resize_position(self.pos_embed, self.grid, hw)
 
     def _freeze(self) -> None:
@@ -225,8 +245,12 @@ class FDAMVisionTransformer(PretrainedBackbone):
         return self
 
 
-def _block_indices(indices: int | Sequence[int], num_layers: int) -> tuple[int, ...]:
-    indices = (indices,) if isinstance(indices, int) else tuple(indices)
-    if not all(-num_layers <= i < num_layers for i in indices):
-        raise ValueError(f"out_indices {indices} name blocks outside 0 .. {num_layers - 1}")
-    return tuple(sorted(i % num_layers for i in indices))
+def _check(patch_size: int, embed_dims: int, num_layers: int, num_heads: int) -> None:
+    sizes = dict(
+        patch_size=patch_size, embed_dims=embed_dims, num_layers=num_layers, num_heads=num_heads
+    )
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} is {size}, expected 1 or more")
+    if embed_dims % num_heads:
+        raise ValueError(f"embed_dims {embed_dims} is not a multiple of num_heads {num_heads}")
