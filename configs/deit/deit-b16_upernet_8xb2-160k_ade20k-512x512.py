@@ -8,6 +8,4 @@ model = dict(
     ),
     neck=None,
 )
-# mmseg decays everything but positions, class tokens and what its key "norm" means: the norms.
-optim_wrapper = dict(paramwise_cfg=dict(decay_biases=True))
 train_dataloader = dict(batch_size=2)
