@@ -134,7 +134,6 @@ def run_config(args: argparse.Namespace) -> Config:
         config.work_dir = args.work_dir or str(Path("work_dirs") / Path(args.config).stem)
     if args.allow_pickle:
         config.allow_pickle = True
-        _allow_pickle(config.model)
     return config
 
 
@@ -180,15 +179,6 @@ def refuse_overwriting(config: Config) -> None:
             f"{config.work_dir} holds {old[-1].name} of an earlier training. "
             "Go on with it: --resume. Start afresh: --work-dir ANOTHER_FOLDER"
         )
-
-
-def _allow_pickle(settings: Any) -> None:
-    """Pass the flag on to every ``init_cfg`` of type Pretrained."""
-    if isinstance(settings, dict):
-        if settings.get("type") == "Pretrained":
-            settings["allow_pickle"] = True
-        for value in settings.values():
-            _allow_pickle(value)
 
 
 def build_runner(config: Config) -> Runner:

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from fdam_mm.engine.launch import UsageError, read_config, refuse_overwriting, require_data
+from fdam_mm.engine.launch import (
+    UsageError,
+    add_run_arguments,
+    parser,
+    read_config,
+    refuse_overwriting,
+    require_data,
+    run_config,
+)
 
 
 def test_data_root_moves_every_path_under_it(tmp_path: Path) -> None:
@@ -26,6 +34,17 @@ def test_project_configs_are_found_from_anywhere(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert read_config("configs/demo/vit_demo.py", {}).data_root == "data/demo"
+
+
+def test_allow_pickle_leaves_the_model_alone() -> None:
+    """The toolkits' own init_cfg takes no such key."""
+    arguments = parser("", "")
+    add_run_arguments(arguments)
+    args = arguments.parse_args(["configs/demo/vit_demo.py", "--allow-pickle"])
+    args.cfg_options = {"model.backbone.init_cfg": dict(type="Pretrained", checkpoint="a.pth")}
+    config = run_config(args)
+    assert config.allow_pickle
+    assert config.model.backbone.init_cfg == dict(type="Pretrained", checkpoint="a.pth")
 
 
 def test_overwriting_is_refused_unless_resumed(tmp_path: Path) -> None:
