@@ -7,12 +7,13 @@ import torch
 from mmengine.dist import is_distributed
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import distributed, nn
 
 from fdam_mm.checkpoints import convert, load, load_state
 from fdam_mm.checkpoints.fitting import Fit
 
+from .class_counts import require_class_counts
 from .hooks import MeanLossHook
 
 
@@ -26,6 +27,7 @@ class FDAMRunner(Runner):
     - Without CUDA, ``torchrun`` processes talk through gloo and SyncBN becomes BN.
     - Checkpoints are written atomically.
     - The logged training loss is the mean over processes.
+    - Heads whose number of classes is not the training data's are refused.
     """
 
     _fit: Fit = "exact"
@@ -33,6 +35,12 @@ class FDAMRunner(Runner):
     def train(self) -> nn.Module:
         self._fit = "exact" if self._resume else "finetune"
         return super().train()
+
+    def build_train_loop(self, loop: BaseLoop | Mapping[str, Any]) -> BaseLoop:
+        loop = super().build_train_loop(loop)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        require_class_counts(model, getattr(loop.dataloader.dataset, "metainfo", {}))
+        return loop
 
     def setup_env(self, env_cfg: Mapping[str, Any]) -> None:
         if self._launcher == "pytorch" and not torch.cuda.is_available() and not is_distributed():

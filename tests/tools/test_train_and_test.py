@@ -132,6 +132,11 @@ class TestWrongInput:
         error = fail("test.py", TINY, trained / "iter_6.pth", *settings, cwd=tmp_path)
         assert "decode_head.conv_seg.weight" in error and "num_classes" in error
 
+    def test_wrong_class_count_of_training(self, data: Path, tmp_path: Path) -> None:
+        settings = options(data, "model.decode_head.num_classes=9")
+        error = fail("train.py", TINY, *settings, cwd=tmp_path)
+        assert "model.decode_head.num_classes is 9, the data has 7 classes" in error
+
     def test_plain_config_with_fdam_checkpoint(
         self, trained: Path, data: Path, tmp_path: Path
     ) -> None:
