@@ -13,6 +13,7 @@ from fdam_mm.engine.launch import (
     end_together,
     parser,
     require_data,
+    require_folder,
     run_config,
 )
 
@@ -35,9 +36,12 @@ def main() -> None:
     config = run_config(args)
     config.load_from, config.resume = args.checkpoint, False
     require_data(config, "test")
+    if args.out and config.default_scope == "mmseg":
+        require_folder(args.out, "--out")
     if args.out:
         save_predictions(config, args.out)
     if args.show_dir:
+        require_folder(args.show_dir, "--show-dir")
         save_pictures(config, args.show_dir)
     if args.tta:
         augment(config)

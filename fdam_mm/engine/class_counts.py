@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from .launch import UsageError
+from .config_errors import UsageError
 
 _HEADS = ("decode_head", "auxiliary_head", "bbox_head", "mask_head", "panoptic_head")
 

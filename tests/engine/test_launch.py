@@ -1,16 +1,21 @@
 """Reading configs for the tools."""
 
+import re
 from pathlib import Path
 
 import pytest
+from support.tools import TINY
 
+from fdam_mm.data.demo_set import write_demo_set
 from fdam_mm.engine.launch import (
     UsageError,
     add_run_arguments,
+    build_runner,
     parser,
     read_config,
     refuse_overwriting,
     require_data,
+    require_folder,
     run_config,
 )
 
@@ -45,6 +50,82 @@ def test_allow_pickle_leaves_the_model_alone() -> None:
     config = run_config(args)
     assert config.allow_pickle
     assert config.model.backbone.init_cfg == dict(type="Pretrained", checkpoint="a.pth")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.md", "# Title", "a.md: OSError: Only py"),
+        ("a.py", "model = dict(", "a.py: SyntaxError: "),
+        ("a.py", "model = unknown", "a.py: NameError: name 'unknown' is not defined"),
+        ("a.py", "_base_ = 'b.py'", "b.py"),
+    ],
+)
+def test_what_is_no_config(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises((UsageError, FileNotFoundError), match=re.escape(message)) as error:
+        read_config(str(tmp_path / name), {})
+    assert "\n" not in str(error.value)
+
+
+def test_new_names_at_the_top_are_refused() -> None:
+    file = "configs/demo/vit_demo.py"
+    with pytest.raises(UsageError, match="no data_rot; did you mean data_root"):
+        read_config(file, {"data_rot": "demo"})
+    with pytest.raises(UsageError, match="modle.neck: .* did you mean model"):
+        read_config(file, {"modle.neck": None})
+    with pytest.raises(UsageError, match="--cfg-options: .*img_size"):
+        read_config(file, {"model.backbone.img_size.0": 3})
+    assert read_config(file, {"auto_scale_lr.enable": True, "resume": True}).resume
+
+
+@pytest.mark.parametrize("option", ["foo", "a=[1,2"])
+def test_options_that_are_none(option: str, capsys: pytest.CaptureFixture) -> None:
+    arguments = parser("", "")
+    add_run_arguments(arguments)
+    with pytest.raises(SystemExit):
+        arguments.parse_args(["config.py", "--cfg-options", option])
+    assert "error: --cfg-options" in capsys.readouterr().err
+
+
+def test_folders_are_no_files(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    require_folder(str(tmp_path / "new/folder"), "--out")
+    for path in ("file", "file/x"):
+        with pytest.raises(UsageError, match=f"--out .*: {tmp_path}/file is a file"):
+            require_folder(str(tmp_path / path), "--out")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("model.backbone.embed_dim", 32, "unexpected keyword argument 'embed_dim'"),
+        ("model.backbone.type", "NoX", "KeyError: NoX is not in the mmseg::model registry"),
+        ("model.backbone.fdam.att_in", True, "att_in"),
+        ("optim_wrapper.paramwise_cfg.layer_decy", 1, "no setting ['layer_decy']; it has"),
+        ("train_cfg.max_iter", 3, "train_cfg: TypeError: .*'max_iter'"),
+        ("train_dataloader.batchsize", 3, "train_dataloader or train_cfg: TypeError: .*batchsize"),
+    ],
+)
+def test_what_cannot_be_built(tmp_path: Path, key: str, value: object, message: str) -> None:
+    write_demo_set(tmp_path / "data", num_train=1, num_val=1, size=64)
+    options = {"data_root": str(tmp_path / "data"), "work_dir": str(tmp_path / "work"), key: value}
+    config = read_config(str(TINY), options)
+    with pytest.raises(UsageError, match=message if ".*" in message else re.escape(message)):
+        build_runner(config).train()
+
+
+def test_errors_of_the_running_loop_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_demo_set(tmp_path / "data", num_train=1, num_val=1, size=64)
+    options = {"data_root": str(tmp_path / "data"), "work_dir": str(tmp_path / "work")}
+    runner = build_runner(read_config(str(TINY), options))
+
+    def step(*_: object, **__: object) -> None:
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(runner.model, "train_step", step)
+    with pytest.raises(TypeError, match="^a bug$"):
+        runner.train()
 
 
 def test_overwriting_is_refused_unless_resumed(tmp_path: Path) -> None:

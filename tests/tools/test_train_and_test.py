@@ -117,6 +117,16 @@ def test_two_processes_equal_one(trained: Path, data: Path, tmp_path: Path) -> N
 
 
 class TestWrongInput:
+    def test_config_mistakes(self, data: Path, tmp_path: Path) -> None:
+        error = fail("train.py", TINY, *options(data, "model.backbone.embed_dim=3"), cwd=tmp_path)
+        last = error.splitlines()[-1]
+        assert last.startswith("train.py: error: config") and "'embed_dim'" in last
+        error = fail("check_data.py", TINY.with_name("tools.md"), cwd=tmp_path)
+        assert "tools.md does not exist" in error
+        (tmp_path / "README.md").touch()
+        error = fail("check_data.py", "README.md", cwd=tmp_path)
+        assert error.startswith("error: README.md") and "Only py/yml" in error
+
     def test_missing_checkpoint(self, trained: Path, data: Path) -> None:
         error = fail("test.py", TINY, "iter_7.pth", *options(data), cwd=trained)
         assert "checkpoint iter_7.pth does not exist" in error and "iter_6.pth" in error
