@@ -170,6 +170,16 @@ class TestWrongInput:
         error = fail("train.py", TINY, *options(tmp_path / "nowhere"), cwd=tmp_path)
         assert "nowhere" in error and "check_data.py" in error
 
+    def test_several_machines_without_their_first(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("NNODES", "2")
+        monkeypatch.delenv("MASTER_ADDR", raising=False)
+        error = fail("dist_train.sh", TINY, 1, cwd=tmp_path)
+        assert error == (
+            "NNODES is 2: set MASTER_ADDR to the address of the first machine, on each"
+        )
+
     def test_bad_process_count(self, tmp_path: Path) -> None:
         error = fail("dist_train.sh", TINY, "many", cwd=tmp_path)
         assert "GPUS is 'many'" in error
