@@ -88,14 +88,14 @@ def _read(file: Path, allow_pickle: bool) -> Any:
         try:
             return load_file(file)
         except SafetensorError as error:
-            raise CheckpointError(_damaged(file, error)) from error
+            raise CheckpointError(_damaged(file, str(error))) from error
     try:
         with torch.serialization.safe_globals(_training_state_globals()):
             return torch.load(file, map_location="cpu", weights_only=not allow_pickle)
     except pickle.UnpicklingError as error:
         unsafe = re.search(r"GLOBAL ([\w.]+)", str(error))
         if unsafe is None and not zipfile.is_zipfile(file):
-            raise CheckpointError(_damaged(file, error)) from error
+            raise CheckpointError(_damaged(file, "torch.save wrote no such file")) from error
         what = f" ({unsafe[1]})" if unsafe else ""
         raise UnsafeCheckpointError(
             f"{file} holds more than tensors and plain values{what}; reading it could run code of "
@@ -103,11 +103,11 @@ def _read(file: Path, allow_pickle: bool) -> Any:
             "allow_pickle=True (Python, init_cfg)"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(_damaged(file, error)) from error
+        raise CheckpointError(_damaged(file, str(error))) from error
 
 
-def _damaged(file: Path, error: Exception) -> str:
-    reason = str(error).strip().partition("\n")[0]
+def _damaged(file: Path, reason: str) -> str:
+    reason = reason.strip().partition("\n")[0].rstrip(".") or "it ends too early"
     return (
         f"{file} ({file.stat().st_size} bytes) is not a complete checkpoint: {reason}. "
         "It is truncated or something else; copy or download it again"
