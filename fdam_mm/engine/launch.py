@@ -25,6 +25,7 @@ from .quiet import quiet_imports
 from .safe_loading import load_toolkit_checkpoints_safely
 
 _TOOLKITS = ("mmseg", "mmdet", "mmrotate")
+_OF_TRAINING = ("last_checkpoint", "best_*.pth", "epoch_*.pth", "iter_*.pth")  # mmengine's files
 _PROJECT = Path(__file__).resolve().parents[2]
 # Beside the runner's arguments, what runners and tools read from a config that need not have it.
 _OPTIONAL = (
@@ -230,13 +231,27 @@ def refuse_overwriting(config: Config) -> None:
     """A new training in the folder of an old one would replace its checkpoints.
 
     Raises:
-        UsageError: ``work_dir`` holds checkpoints and ``resume`` is off.
+        UsageError: ``work_dir`` holds a training's files and ``resume`` is off.
     """
-    old = sorted(Path(config.work_dir).glob("*.pth"))
+    folder = Path(config.work_dir)
+    old = [file for pattern in _OF_TRAINING for file in sorted(folder.glob(pattern))]
     if old and not config.get("resume"):
         raise UsageError(
             f"{config.work_dir} holds {old[-1].name} of an earlier training. "
             "Go on with it: --resume. Start afresh: --work-dir ANOTHER_FOLDER"
+        )
+
+
+def require_resumable(config: Config) -> None:
+    """Without a checkpoint, mmengine would start from scratch and say so in a log line.
+
+    Raises:
+        UsageError: ``load_from`` names no checkpoint, and ``work_dir`` has none.
+    """
+    if not config.load_from and not Path(config.work_dir, "last_checkpoint").is_file():
+        raise UsageError(
+            f"{config.work_dir} has no training to go on with: no last_checkpoint. Start one "
+            "without --resume, or name the file: --resume CHECKPOINT"
         )
 
 

@@ -16,6 +16,7 @@ from fdam_mm.engine.launch import (
     refuse_overwriting,
     require_data,
     require_folder,
+    require_resumable,
     run_config,
 )
 
@@ -131,11 +132,25 @@ def test_errors_of_the_running_loop_stay(tmp_path: Path, monkeypatch: pytest.Mon
 def test_overwriting_is_refused_unless_resumed(tmp_path: Path) -> None:
     config = read_config("configs/demo/vit_demo.py", {"work_dir": str(tmp_path)})
     refuse_overwriting(config)
+    (tmp_path / "pretrained.pth").touch()  # not of a training
+    refuse_overwriting(config)
     (tmp_path / "iter_5.pth").touch()
     with pytest.raises(UsageError, match=r"iter_5.pth.*--resume"):
         refuse_overwriting(config)
     config.resume = True
     refuse_overwriting(config)
+
+
+def test_resuming_needs_a_training(tmp_path: Path) -> None:
+    options = {"work_dir": str(tmp_path), "load_from": None}
+    config = read_config("configs/demo/vit_demo.py", options)
+    with pytest.raises(UsageError, match=f"{tmp_path} has no training to go on with"):
+        require_resumable(config)
+    config.load_from = "named.pth"
+    require_resumable(config)
+    config.load_from = None
+    (tmp_path / "last_checkpoint").write_text(str(tmp_path / "iter_5.pth"))
+    require_resumable(config)
 
 
 def test_missing_data_is_named(tmp_path: Path) -> None:
