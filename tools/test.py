@@ -38,10 +38,12 @@ def main() -> None:
     require_data(config, "test")
     if args.out and config.default_scope == "mmseg":
         require_folder(args.out, "--out")
+        require_one_evaluator(config)
     if args.out:
         save_predictions(config, args.out)
     if args.show_dir:
         require_folder(args.show_dir, "--show-dir")
+        require_visualization(config)
         save_pictures(config, args.show_dir)
     if args.tta:
         augment(config)
@@ -68,6 +70,39 @@ def save_pictures(config: Config, folder: str) -> None:
         config.visualizer.save_dir = folder
     else:
         hook.test_out_dir = str(Path(folder).absolute())  # mmdet takes it relative to work_dir
+
+
+def require_one_evaluator(config: Config) -> None:
+    """It is what writes the labels; a list of one is as good.
+
+    Raises:
+        UsageError: The config has several, or none.
+    """
+    evaluators = config.test_evaluator
+    if not isinstance(evaluators, list):
+        return
+    if len(evaluators) != 1:
+        raise UsageError(
+            f"--out needs one test_evaluator to write the labels, the config has "
+            f"{len(evaluators)}; leave the IoUMetric alone"
+        )
+    config.test_evaluator = evaluators[0]
+
+
+def require_visualization(config: Config) -> None:
+    """See that there is what draws.
+
+    Raises:
+        UsageError: The config lacks the hook or the visualizer.
+    """
+    missing = [] if config.get("visualizer") else ["visualizer"]
+    if not (config.get("default_hooks") or {}).get("visualization"):
+        missing.append("default_hooks.visualization")
+    if missing:
+        raise UsageError(
+            f"--show-dir needs {' and '.join(missing)} in the config; the toolkit's "
+            "_base_ configs show them"
+        )
 
 
 def augment(config: Config) -> None:

@@ -141,7 +141,7 @@ def read_config(path: str, options: dict[str, Any]) -> Config:
         near = difflib.get_close_matches(path, known, n=3, cutoff=0.4)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise FileNotFoundError(f"config {path} does not exist{hint}")
-    with config_errors(f"config {file}"):
+    with config_errors(f"config {file}"), quiet_imports():  # custom_imports of toolkits
         config = Config.fromfile(file)
     _refuse_unknown(options, config)
     old_root, new_root = config.get("data_root"), options.get("data_root")

@@ -1,6 +1,7 @@
 """Reading configs for the tools."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,18 @@ def test_what_is_no_config(tmp_path: Path, name: str, text: str, message: str) -
     with pytest.raises((UsageError, FileNotFoundError), match=re.escape(message)) as error:
         read_config(str(tmp_path / name), {})
     assert "\n" not in str(error.value)
+
+
+def test_reading_prints_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """A toolkit in custom_imports prints which optional parts it lacks."""
+    (tmp_path / "chatty_module.py").write_text("print('no optional part')")
+    (tmp_path / "config.py").write_text("custom_imports = dict(imports=['chatty_module'])")
+    monkeypatch.syspath_prepend(tmp_path)
+    read_config(str(tmp_path / "config.py"), {})
+    assert "chatty_module" in sys.modules
+    assert capsys.readouterr().out == ""
 
 
 def test_new_names_at_the_top_are_refused() -> None:
