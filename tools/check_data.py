@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from fdam_mm.data.check import SPLITS, data_sets
 from fdam_mm.data.problems import ConfigError
-from fdam_mm.engine.launch import add_config_arguments, parser, read_config
+from fdam_mm.engine.launch import UsageError, add_config_arguments, parser, read_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,7 +30,7 @@ def main() -> int:
     args = parse_args()
     try:
         sets = data_sets(read_config(args.config, args.cfg_options), args.splits)
-    except (ConfigError, OSError) as error:
+    except (ConfigError, OSError, UsageError) as error:
         print(f"error: {args.config}: {error}", file=sys.stderr)
         return 1
     num_pictures = num_problems = 0

@@ -1,7 +1,9 @@
 #!/usr/bin/env python
 """Count the parameters and FLOPs of a config's model, plain and with FDAM side by side."""
 
+import argparse
 import copy
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
 from fdam_mm.analysis.flops import Complexity, count
+from fdam_mm.engine.config_errors import config_errors
 from fdam_mm.engine.launch import (
     UsageError,
     add_config_arguments,
@@ -34,21 +37,31 @@ def main() -> None:
     arguments.add_argument(
         "--shape",
         nargs=2,
-        type=int,
+        type=pixels,
         metavar=("H", "W"),
         help="input in pixels; default: the size that the config's preprocessor pads to",
     )
     args = arguments.parse_args()
     config = read_config(args.config, args.cfg_options)
+    if "model" not in config:
+        raise UsageError(f"{args.config} has no model")
     scope = config.get("default_scope", "mmseg")
     init_default_scope(scope)
     register_toolkit(scope)
     shape = tuple(args.shape or default_shape(config))
-    plain, fdam = twins(config.model)
+    plain, fdam = twins(config, args.cfg_options)
     counts = [count_config(settings, scope, shape) for settings in (plain, fdam)]
     print(f"{args.config}, one input of {shape[0]} x {shape[1]}\n")
     print(table(*counts))
+    if "roi_head" in counts[0]:
+        print(f"\nThe RoI head gets {num_proposals(config.model)} proposals, the most it can.")
     print("\nFLOPs count a multiply-add as two; many papers and toolkits count it as one.")
+
+
+def pixels(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a number of pixels above 0")
+    return int(text)
 
 
 def default_shape(config: Config) -> tuple[int, int]:
@@ -58,11 +71,19 @@ def default_shape(config: Config) -> tuple[int, int]:
     return tuple(size)
 
 
-def twins(model: Any) -> tuple[Any, Any]:
-    """The model's settings without and with FDAM, whichever the config has."""
-    plain, fdam = without_fdam(model), copy.deepcopy(model)
-    if plain == fdam:
-        fdam.backbone.fdam = FDAM
+def twins(config: Config, options: dict[str, Any]) -> tuple[Any, Any]:
+    """The model's settings without and with FDAM, whichever the config has.
+
+    A plain config gets FDAM where its twin, the fdam-*.py beside it, has it, else in the backbone.
+    """
+    plain, fdam = without_fdam(config.model), copy.deepcopy(config.model)
+    if plain != fdam:
+        return plain, fdam
+    file = Path(config.filename)
+    twin = file.with_name(f"fdam-{file.name}")
+    if twin.is_file():
+        return plain, read_config(str(twin), options).model
+    fdam.backbone.fdam = FDAM
     return plain, fdam
 
 
@@ -77,16 +98,22 @@ def without_fdam(settings: Any) -> Any:
 
 
 def count_config(settings: Any, scope: str, shape: tuple[int, int]) -> dict[str, Complexity]:
-    try:
+    with config_errors("the config's model cannot be built"):
         model = MODELS.build(settings)
-    except TypeError as error:
-        if "fdam" not in str(error):
-            raise
-        raise UsageError(f"the config's {settings.backbone.type} takes no fdam: {error}") from None
     model = revert_sync_batchnorm(model).eval()
     channels = len(settings.get("data_preprocessor", {}).get("mean", (0, 0, 0)))
     image = torch.zeros(1, channels, *shape)
-    return count(model, lambda: run(model, scope, image))
+    try:
+        return count(model, lambda: run(model, scope, image))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(
+            f"the model cannot take an input of {shape[0]} x {shape[1]}: {reason}; set --shape"
+        ) from error
+
+
+def num_proposals(settings: Any) -> int:
+    return settings.test_cfg.rpn.max_per_img
 
 
 def run(model: nn.Module, scope: str, image: torch.Tensor) -> None:
@@ -97,12 +124,24 @@ def run(model: nn.Module, scope: str, image: torch.Tensor) -> None:
     if scope == "mmseg":
         model(image, mode="tensor")
         return
+    from mmdet.models import TwoStageDetector
     from mmdet.structures import DetDataSample
 
     shape = tuple(image.shape[-2:])
     sizes = dict.fromkeys(("img_shape", "ori_shape", "pad_shape", "batch_input_shape"), shape)
     sample = DetDataSample(metainfo=dict(**sizes, scale_factor=(1.0, 1.0)))
-    model(image, [sample], mode="tensor")
+    if isinstance(model, TwoStageDetector):
+        run_two_stages(model, image, sample)
+    else:
+        model(image, [sample], mode="tensor")
+
+
+def run_two_stages(model: nn.Module, image: torch.Tensor, sample: Any) -> None:
+    """Always with the most proposals: how many there are depends on the weights, here random."""
+    features = model.extract_feat(image)
+    found = model.rpn_head.predict(features, [sample], rescale=False)[0]
+    proposals = found[torch.arange(num_proposals(model)) % len(found)]
+    model.roi_head(features, [proposals], [sample])
 
 
 def table(plain: dict[str, Complexity], fdam: dict[str, Complexity]) -> str:

@@ -26,6 +26,10 @@ python=${PYTHON:-python}
 [[ -z ${PYTHON:-} && -z ${VIRTUAL_ENV:-}${CONDA_PREFIX:-} && -x $here/../.venv/bin/python ]] &&
   python=$here/../.venv/bin/python
 
+if [[ ${NNODES:-1} != 1 && -z ${MASTER_ADDR:-} ]]; then
+  echo "NNODES is $NNODES: set MASTER_ADDR to the address of the first machine, on each" >&2
+  exit 2
+fi
 if [[ ${NNODES:-1} = 1 && -z ${PORT:-} ]]; then
   rendezvous=(--standalone)  # finds a free port, so that jobs on one machine do not collide
 else

@@ -13,6 +13,7 @@ from fdam_mm.engine.launch import (
     end_together,
     parser,
     require_data,
+    require_folder,
     run_config,
 )
 from fdam_mm.evaluation.pipelines import unlabelled
@@ -47,11 +48,13 @@ def main() -> None:
     config.load_from, config.resume = args.checkpoint, False
     if args.images:
         predict_only(config, args.images, args.out)
+    else:
+        require_data(config, "test")
     if args.out:
         save_predictions(config, args.out)
-    if not args.images:
-        require_data(config, "test")
     if args.show_dir:
+        require_folder(args.show_dir, "--show-dir")
+        require_visualization(config)
         save_pictures(config, args.show_dir)
     if args.tta:
         augment(config)
@@ -77,6 +80,8 @@ def predict_only(config: Config, folder: str, out: str | None) -> None:
 
 def save_predictions(config: Config, out: str) -> None:
     if config.default_scope == "mmseg":
+        require_folder(out, "--out")
+        require_one_evaluator(config)
         config.test_evaluator.update(output_dir=out, keep_results=True)
         return
     if out.endswith(".npz"):
@@ -98,6 +103,39 @@ def save_pictures(config: Config, folder: str) -> None:
     else:
         # mmdet joins a relative folder to its work folder, again with every batch.
         hook.test_out_dir = str(Path(folder).absolute())
+
+
+def require_one_evaluator(config: Config) -> None:
+    """It is what writes the labels; a list of one is as good.
+
+    Raises:
+        UsageError: The config has several, or none.
+    """
+    evaluators = config.test_evaluator
+    if not isinstance(evaluators, list):
+        return
+    if len(evaluators) != 1:
+        raise UsageError(
+            f"--out needs one test_evaluator to write the labels, the config has "
+            f"{len(evaluators)}; leave the IoUMetric alone"
+        )
+    config.test_evaluator = evaluators[0]
+
+
+def require_visualization(config: Config) -> None:
+    """See that there is what draws.
+
+    Raises:
+        UsageError: The config lacks the hook or the visualizer.
+    """
+    missing = [] if config.get("visualizer") else ["visualizer"]
+    if not (config.get("default_hooks") or {}).get("visualization"):
+        missing.append("default_hooks.visualization")
+    if missing:
+        raise UsageError(
+            f"--show-dir needs {' and '.join(missing)} in the config; the toolkit's "
+            "_base_ configs show them"
+        )
 
 
 def augment(config: Config) -> None:

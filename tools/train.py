@@ -9,6 +9,7 @@ from fdam_mm.engine.launch import (
     parser,
     refuse_overwriting,
     require_data,
+    require_resumable,
     run_config,
 )
 from fdam_mm.engine.precision import enable_amp
@@ -32,6 +33,7 @@ def main() -> None:
     if args.resume:
         config.resume = True
         config.load_from = None if args.resume == "auto" else args.resume
+        require_resumable(config)
     refuse_overwriting(config)
     require_data(config, "train", "val")
     if args.amp:

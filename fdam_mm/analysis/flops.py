@@ -1,8 +1,8 @@
 """Counting what a forward computes, with torch's own counter."""
 
 import math
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ def count(model: nn.Module, forward: Callable[[], Any]) -> dict[str, Complexity]
 
     Args:
         model: The parts are its children.
-        forward: Runs the model once; gradients are off.
+        forward: Runs the model once; gradients are off, also those of parameters.
 
     Returns:
         The complexity of each child that computes or has parameters, by its name; what was
@@ -42,6 +42,7 @@ def count(model: nn.Module, forward: Callable[[], Any]) -> dict[str, Complexity]
         for meter in meters.values():
             stack.enter_context(meter)
         stack.enter_context(torch.no_grad())
+        stack.enter_context(_frozen(model))
         stack.enter_context(counter)
         forward()
     parts = {name: Complexity(_parameters(m.module), m.flops) for name, m in meters.items()}
@@ -51,6 +52,19 @@ def count(model: nn.Module, forward: Callable[[], Any]) -> dict[str, Complexity]
     if elsewhere:
         parts["elsewhere"] = Complexity(0, elsewhere)
     return parts | {"total": total}
+
+
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Torch's counter follows the gradients of inputs; under no_grad a parameter breaks it."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 class _Meter:

@@ -42,6 +42,7 @@ class Differences:
     missing: list[str]
     unexpected: list[str]
     mismatched: dict[str, str]  # key -> "checkpoint shape, model shape"
+    same_kind: bool  # most names are the model's, so that the rest can be explained
 
     def __bool__(self) -> bool:
         return bool(self.missing or self.unexpected or self.mismatched)
@@ -55,6 +56,9 @@ class Differences:
         return "\n".join([*lines, *(f"hint: {hint}" for hint in self._hints())])
 
     def _hints(self) -> Iterable[str]:
+        if not self.same_kind:
+            yield "hardly any name is the model's; this is no checkpoint of it"
+            return
         if _any_fdam(self.missing):
             yield "the model has FDAM and the checkpoint has none; use the plain twin's config"
         if _any_fdam(self.unexpected):
@@ -145,7 +149,9 @@ def _load_what_fits(model: nn.Module, state: Mapping[str, Tensor]) -> Difference
         fitting = {k: v for k, v in state.items() if k not in mismatched}
         result = model.load_state_dict(fitting, strict=False)
     missing = [k for k in result.missing_keys if k not in mismatched]
-    return Differences(missing, list(result.unexpected_keys), mismatched)
+    shared = len(state) - len(result.unexpected_keys)
+    same_kind = 2 * shared > min(len(state), len(model.state_dict()))
+    return Differences(missing, list(result.unexpected_keys), mismatched, same_kind)
 
 
 def _new_layer_keys(model: nn.Module) -> set[str]:

@@ -16,6 +16,13 @@ from mmengine.logging import HistoryBuffer
 from .errors import CheckpointError, UnsafeCheckpointError
 
 _NAMED_BY_CONTENT = re.compile(r"-[0-9a-f]{8,}\.")  # torch's custom: NAME-SHA256.pth
+_process_allows_pickle = False
+
+
+def allow_pickle_in_process(allow: bool) -> None:
+    """Let :func:`load` unpickle from now on, whoever calls it: for tools, which own a process."""
+    global _process_allows_pickle
+    _process_allows_pickle = allow
 
 
 def load(path: str | Path, allow_pickle: bool = False) -> dict[str, Any]:
@@ -25,7 +32,7 @@ def load(path: str | Path, allow_pickle: bool = False) -> dict[str, Any]:
         path: A file of ``torch.save`` or a ``.safetensors`` file; ``http(s)://`` addresses are
             fetched into torch's hub cache.
         allow_pickle: Also read files that need unpickling, which can run any code: for files from
-            people you trust only.
+            people you trust only. :func:`allow_pickle_in_process` allows it everywhere.
 
     Returns:
         The saved dict: a state dict, or one that holds it (``state_dict``, ``model``, ...) beside
@@ -39,7 +46,7 @@ def load(path: str | Path, allow_pickle: bool = False) -> dict[str, Any]:
     file = _fetch(str(path))
     if not file.is_file():
         raise FileNotFoundError(f"checkpoint {path} does not exist{_neighbours(file)}")
-    checkpoint = _read(file, allow_pickle)
+    checkpoint = _read(file, allow_pickle or _process_allows_pickle)
     if not isinstance(checkpoint, dict):
         raise CheckpointError(
             f"{path} holds a {type(checkpoint).__name__}, expected a dict of tensors; "
@@ -81,14 +88,14 @@ def _read(file: Path, allow_pickle: bool) -> Any:
         try:
             return load_file(file)
         except SafetensorError as error:
-            raise CheckpointError(_damaged(file, error)) from error
+            raise CheckpointError(_damaged(file, str(error))) from error
     try:
         with torch.serialization.safe_globals(_training_state_globals()):
             return torch.load(file, map_location="cpu", weights_only=not allow_pickle)
     except pickle.UnpicklingError as error:
         unsafe = re.search(r"GLOBAL ([\w.]+)", str(error))
         if unsafe is None and not zipfile.is_zipfile(file):
-            raise CheckpointError(_damaged(file, error)) from error
+            raise CheckpointError(_damaged(file, "torch.save wrote no such file")) from error
         what = f" ({unsafe[1]})" if unsafe else ""
         raise UnsafeCheckpointError(
             f"{file} holds more than tensors and plain values{what}; reading it could run code of "
@@ -96,11 +103,11 @@ def _read(file: Path, allow_pickle: bool) -> Any:
             "allow_pickle=True (Python, init_cfg)"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(_damaged(file, error)) from error
+        raise CheckpointError(_damaged(file, str(error))) from error
 
 
-def _damaged(file: Path, error: Exception) -> str:
-    reason = str(error).strip().partition("\n")[0]
+def _damaged(file: Path, reason: str) -> str:
+    reason = reason.strip().partition("\n")[0].rstrip(".") or "it ends too early"
     return (
         f"{file} ({file.stat().st_size} bytes) is not a complete checkpoint: {reason}. "
         "It is truncated or something else; copy or download it again"

@@ -4,6 +4,7 @@ import argparse
 import difflib
 import functools
 import importlib
+import inspect
 import logging
 import multiprocessing
 import os
@@ -19,15 +20,28 @@ from torch import distributed
 
 from fdam_mm.checkpoints import CheckpointError
 
+from .config_errors import UsageError, config_errors
 from .quiet import quiet
 from .safe_loading import load_toolkit_checkpoints_safely
 
 _TOOLKITS = ("mmseg", "mmdet", "mmrotate")
+_OF_TRAINING = ("last_checkpoint", "best_*.pth", "epoch_*.pth", "iter_*.pth")  # mmengine's files
 _PROJECT = Path(__file__).resolve().parents[2]
-
-
-class UsageError(ValueError):
-    """A tool was called with something that it cannot do; the message says what to do."""
+# Beside the runner's arguments, what runners and tools read from a config that need not have it.
+_OPTIONAL = (
+    "activation_checkpointing",
+    "allow_pickle",
+    "compile",
+    "crop_size",
+    "efficient_conv_bn_eval",
+    "find_unused_parameters",
+    "model_wrapper_cfg",
+    "runner_type",
+    "strategy",
+    "sync_bn",
+    "tta_model",
+    "tta_pipeline",
+)
 
 
 def clear_errors(main: Callable[[], None]) -> Callable[[], None]:
@@ -55,6 +69,25 @@ def parser(description: str, example: str) -> argparse.ArgumentParser:
     )
 
 
+class _Overrides(DictAction):
+    """mmengine's KEY=VALUE, with its mistakes as argparse's."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: list[str],
+        option_string: str | None = None,
+    ) -> None:
+        wrong = [value for value in values if "=" not in value]
+        if wrong:
+            parser.error(f"{option_string} takes KEY=VALUE, found {wrong[0]!r}")
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except (AssertionError, ValueError) as error:
+            parser.error(f"{option_string}: {error}")
+
+
 def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """The arguments of every tool that runs a config; with a ``default``, it may be left out."""
     parser.add_argument(
@@ -67,7 +100,7 @@ def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = 
     parser.add_argument(
         "--cfg-options",
         nargs="+",
-        action=DictAction,
+        action=_Overrides,
         default={},
         metavar="KEY=VALUE",
         help="override settings of the config, e.g. train_dataloader.batch_size=2 "
@@ -100,6 +133,7 @@ def read_config(path: str, options: dict[str, Any]) -> Config:
 
     Raises:
         FileNotFoundError: No such file, here or in the project; names the nearest ones.
+        UsageError: It is no config, or an option does not fit it.
     """
     file = next((f for f in (Path(path), _PROJECT / path) if f.is_file()), None)
     if file is None:
@@ -107,14 +141,28 @@ def read_config(path: str, options: dict[str, Any]) -> Config:
         near = difflib.get_close_matches(path, known, n=3, cutoff=0.4)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise FileNotFoundError(f"config {path} does not exist{hint}")
-    config = Config.fromfile(file)
+    with config_errors(f"config {file}"), quiet():  # custom_imports of toolkits
+        config = Config.fromfile(file)
+    _refuse_unknown(options, config)
     old_root, new_root = config.get("data_root"), options.get("data_root")
-    config.merge_from_dict(options)
+    with config_errors("--cfg-options"):
+        config.merge_from_dict(options)
     if old_root and new_root:
         for name, settings in config.items():
             if settings is not None and name.endswith(("_dataloader", "_evaluator")):
                 _move_paths(settings, old_root.rstrip("/"), new_root.rstrip("/"))
     return config
+
+
+def _refuse_unknown(options: dict[str, Any], config: Config) -> None:
+    """A new name at the top of a config would be read by nothing."""
+    known = {*config, *inspect.signature(Runner).parameters, *_OPTIONAL}
+    for key in options:
+        name = key.partition(".")[0]
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UsageError(f"--cfg-options {key}: the config has no {name}{hint}")
 
 
 def _move_paths(settings: Any, old_root: str, new_root: str) -> None:
@@ -132,10 +180,21 @@ def run_config(args: argparse.Namespace) -> Config:
     config.launcher = args.launcher
     if args.work_dir or not config.get("work_dir"):
         config.work_dir = args.work_dir or str(Path("work_dirs") / Path(args.config).stem)
+    require_folder(config.work_dir, "--work-dir")
     if args.allow_pickle:
         config.allow_pickle = True
-        _allow_pickle(config.model)
     return config
+
+
+def require_folder(path: str, argument: str) -> None:
+    """See that ``path`` is a folder or can become one.
+
+    Raises:
+        UsageError: It, or a part of it, is a file.
+    """
+    for part in (Path(path), *Path(path).parents):
+        if part.is_file():
+            raise UsageError(f"{argument} {path}: {part} is a file, expected a folder")
 
 
 def require_data(config: Config, *splits: str) -> None:
@@ -172,9 +231,10 @@ def refuse_overwriting(config: Config) -> None:
     """A new training in the folder of an old one would replace its checkpoints.
 
     Raises:
-        UsageError: ``work_dir`` holds checkpoints and ``resume`` is off.
+        UsageError: ``work_dir`` holds a training's files and ``resume`` is off.
     """
-    old = sorted(Path(config.work_dir).glob("*.pth"))
+    folder = Path(config.work_dir)
+    old = [file for pattern in _OF_TRAINING for file in sorted(folder.glob(pattern))]
     if old and not config.get("resume"):
         raise UsageError(
             f"{config.work_dir} holds {old[-1].name} of an earlier training. "
@@ -182,13 +242,17 @@ def refuse_overwriting(config: Config) -> None:
         )
 
 
-def _allow_pickle(settings: Any) -> None:
-    """Pass the flag on to every ``init_cfg`` of type Pretrained."""
-    if isinstance(settings, dict):
-        if settings.get("type") == "Pretrained":
-            settings["allow_pickle"] = True
-        for value in settings.values():
-            _allow_pickle(value)
+def require_resumable(config: Config) -> None:
+    """Without a checkpoint, mmengine would start from scratch and say so in a log line.
+
+    Raises:
+        UsageError: ``load_from`` names no checkpoint, and ``work_dir`` has none.
+    """
+    if not config.load_from and not Path(config.work_dir, "last_checkpoint").is_file():
+        raise UsageError(
+            f"{config.work_dir} has no training to go on with: no last_checkpoint. Start one "
+            "without --resume, or name the file: --resume CHECKPOINT"
+        )
 
 
 def build_runner(config: Config) -> Runner:
@@ -198,7 +262,8 @@ def build_runner(config: Config) -> Runner:
     DeepSpeed through mmengine's ``FlexibleRunner`` need.
 
     Raises:
-        UsageError: ``default_scope`` is not mmseg, mmdet or mmrotate.
+        UsageError: ``default_scope`` is not mmseg, mmdet or mmrotate, or a part that the config
+            names cannot be built.
     """
     scope = config.get("default_scope")
     if scope not in _TOOLKITS:
@@ -207,7 +272,8 @@ def build_runner(config: Config) -> Runner:
     register_toolkit(scope)
     load_toolkit_checkpoints_safely(config.get("allow_pickle", False))
     config.setdefault("runner_type", "FDAMRunner")
-    return RUNNERS.build(config)
+    with config_errors(f"config {config.filename} cannot be built"):
+        return RUNNERS.build(config)
 
 
 def register_toolkit(scope: str) -> None:

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 
-from .launch import UsageError
+from .config_errors import UsageError
 
 
 @OPTIM_WRAPPERS.register_module()

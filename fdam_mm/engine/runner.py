@@ -7,12 +7,14 @@ import torch
 from mmengine.dist import is_distributed
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import distributed, nn
 
 from fdam_mm.checkpoints import convert, load, load_state
 from fdam_mm.checkpoints.fitting import Fit
 
+from .class_counts import require_class_counts
+from .config_errors import config_errors
 from .hooks import MeanLossHook
 
 
@@ -27,6 +29,7 @@ class FDAMRunner(Runner):
     - Checkpoints are written atomically.
     - The logged training loss is the mean over processes.
     - Oriented detectors keep their boxes in float32 under autocast.
+    - Heads whose number of classes is not the training data's are refused.
     """
 
     _fit: Fit = "exact"
@@ -34,6 +37,29 @@ class FDAMRunner(Runner):
     def train(self) -> nn.Module:
         self._fit = "exact" if self._resume else "finetune"
         return super().train()
+
+    def build_train_loop(self, loop: BaseLoop | Mapping[str, Any]) -> BaseLoop:
+        with config_errors("the config's train_dataloader or train_cfg"):
+            loop = super().build_train_loop(loop)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        require_class_counts(model, getattr(loop.dataloader.dataset, "metainfo", {}))
+        return loop
+
+    def build_val_loop(self, loop: BaseLoop | Mapping[str, Any]) -> BaseLoop:
+        with config_errors("the config's val_dataloader, val_evaluator or val_cfg"):
+            return super().build_val_loop(loop)
+
+    def build_test_loop(self, loop: BaseLoop | Mapping[str, Any]) -> BaseLoop:
+        with config_errors("the config's test_dataloader, test_evaluator or test_cfg"):
+            return super().build_test_loop(loop)
+
+    def build_optim_wrapper(self, *args: Any, **kwargs: Any) -> Any:
+        with config_errors("the config's optim_wrapper"):
+            return super().build_optim_wrapper(*args, **kwargs)
+
+    def build_param_scheduler(self, *args: Any, **kwargs: Any) -> Any:
+        with config_errors("the config's param_scheduler"):
+            return super().build_param_scheduler(*args, **kwargs)
 
     def setup_env(self, env_cfg: Mapping[str, Any]) -> None:
         if self._launcher == "pytorch" and not torch.cuda.is_available() and not is_distributed():

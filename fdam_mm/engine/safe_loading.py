@@ -1,4 +1,4 @@
-"""Make mmengine's own checkpoint loading refuse what ours refuses."""
+"""Decide for a whole process whether checkpoints may be unpickled, by mmengine and by us."""
 
 import difflib
 from typing import Any
@@ -7,6 +7,7 @@ from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import get_torchvision_models
 
 from fdam_mm.checkpoints import CheckpointError, UnsafeCheckpointError, load
+from fdam_mm.checkpoints.loading import allow_pickle_in_process
 
 _FILES_AND_ADDRESSES = ["", "http://", "https://"]
 _TORCHVISION = ["torchvision://", "modelzoo://"]
@@ -24,15 +25,16 @@ def load_toolkit_checkpoints_safely(allow_pickle: bool = False) -> None:
     """Let the toolkits' ``init_cfg`` and runners read everything through our loader.
 
     mmengine unpickles what it cannot read otherwise; this raises instead, see
-    :func:`fdam_mm.checkpoints.load`. It holds for the whole process: for the tools, which own it.
-    Sources that only mmengine can read need ``allow_pickle``.
+    :func:`fdam_mm.checkpoints.load`. It holds for the whole process, our own backbones included:
+    for the tools, which own it. Sources that only mmengine can read need ``allow_pickle``.
     """
+    allow_pickle_in_process(allow_pickle)
 
     def read(name: str, map_location: Any = None) -> dict[str, Any]:
-        return load(name, allow_pickle)
+        return load(name)
 
     def read_torchvision(name: str, map_location: Any = None) -> dict[str, Any]:
-        return load(_torchvision_address(name), allow_pickle)
+        return load(_torchvision_address(name))
 
     CheckpointLoader.register_scheme(_FILES_AND_ADDRESSES, loader=read, force=True)
     CheckpointLoader.register_scheme(_TORCHVISION, loader=read_torchvision, force=True)

@@ -40,6 +40,13 @@ def test_fdam_on_one_side(ours: bool, theirs: bool, hint: str) -> None:
         load_state(Model(fdam=ours), Model(fdam=theirs).state_dict(), "file.pth", fit="exact")
 
 
+@pytest.mark.parametrize("state", [{}, {"freq_scale_9.weight": torch.ones(1), "a": torch.ones(1)}])
+def test_hints_are_for_checkpoints_of_the_same_kind(state: dict[str, torch.Tensor]) -> None:
+    with pytest.raises(CheckpointMismatchError, match="hardly any name") as error:
+        load_state(Model(fdam=True), state, "file.pth", fit="exact")
+    assert "twin" not in str(error.value) and "fdam-" not in str(error.value)
+
+
 def test_pretrained_may_lack_fdam_and_nothing_else() -> None:
     state = Model().state_dict()
     load_state(Model(fdam=True), state, "file.pth", fit="pretrained")

@@ -114,6 +114,16 @@ def test_damaged_files(tmp_path: Path, suffix: str) -> None:
         assert not isinstance(info.value, UnsafeCheckpointError)
 
 
+@pytest.mark.parametrize("text", ["", '{"a": 1}', "<html>"])
+def test_other_files(tmp_path: Path, text: str) -> None:
+    """The words are ours: torch's would advise to unpickle them."""
+    file = tmp_path / "a.pth"
+    file.write_text(text)
+    reason = "torch.save wrote no such file" if text else "it ends too early"
+    with pytest.raises(CheckpointError, match=f"not a complete checkpoint: {reason}. It is"):
+        load(file)
+
+
 def test_not_a_dict(tmp_path: Path) -> None:
     torch.save([torch.ones(1)], tmp_path / "list.pth")
     with pytest.raises(CheckpointError, match="holds a list, expected a dict"):

@@ -1,10 +1,25 @@
 """Reading configs for the tools."""
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
+from support.tools import TINY
 
-from fdam_mm.engine.launch import UsageError, read_config, refuse_overwriting, require_data
+from fdam_mm.data.demo_set import write_demo_set
+from fdam_mm.engine.launch import (
+    UsageError,
+    add_run_arguments,
+    build_runner,
+    parser,
+    read_config,
+    refuse_overwriting,
+    require_data,
+    require_folder,
+    require_resumable,
+    run_config,
+)
 
 
 def test_data_root_moves_every_path_under_it(tmp_path: Path) -> None:
@@ -28,14 +43,127 @@ def test_project_configs_are_found_from_anywhere(
     assert read_config("configs/demo/vit_demo.py", {}).data_root == "data/demo"
 
 
+def test_allow_pickle_leaves_the_model_alone() -> None:
+    """The toolkits' own init_cfg takes no such key."""
+    arguments = parser("", "")
+    add_run_arguments(arguments)
+    args = arguments.parse_args(["configs/demo/vit_demo.py", "--allow-pickle"])
+    args.cfg_options = {"model.backbone.init_cfg": dict(type="Pretrained", checkpoint="a.pth")}
+    config = run_config(args)
+    assert config.allow_pickle
+    assert config.model.backbone.init_cfg == dict(type="Pretrained", checkpoint="a.pth")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.md", "# Title", "a.md: OSError: Only py"),
+        ("a.py", "model = dict(", "a.py: SyntaxError: "),
+        ("a.py", "model = unknown", "a.py: NameError: name 'unknown' is not defined"),
+        ("a.py", "_base_ = 'b.py'", "b.py"),
+    ],
+)
+def test_what_is_no_config(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises((UsageError, FileNotFoundError), match=re.escape(message)) as error:
+        read_config(str(tmp_path / name), {})
+    assert "\n" not in str(error.value)
+
+
+def test_reading_prints_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """A toolkit in custom_imports prints which optional parts it lacks."""
+    (tmp_path / "chatty_module.py").write_text("print('no optional part')")
+    (tmp_path / "config.py").write_text("custom_imports = dict(imports=['chatty_module'])")
+    monkeypatch.syspath_prepend(tmp_path)
+    read_config(str(tmp_path / "config.py"), {})
+    assert "chatty_module" in sys.modules
+    assert capsys.readouterr().out == ""
+
+
+def test_new_names_at_the_top_are_refused() -> None:
+    file = "configs/demo/vit_demo.py"
+    with pytest.raises(UsageError, match="no data_rot; did you mean data_root"):
+        read_config(file, {"data_rot": "demo"})
+    with pytest.raises(UsageError, match="modle.neck: .* did you mean model"):
+        read_config(file, {"modle.neck": None})
+    with pytest.raises(UsageError, match="--cfg-options: .*img_size"):
+        read_config(file, {"model.backbone.img_size.0": 3})
+    assert read_config(file, {"auto_scale_lr.enable": True, "resume": True}).resume
+
+
+@pytest.mark.parametrize("option", ["foo", "a=[1,2"])
+def test_options_that_are_none(option: str, capsys: pytest.CaptureFixture) -> None:
+    arguments = parser("", "")
+    add_run_arguments(arguments)
+    with pytest.raises(SystemExit):
+        arguments.parse_args(["config.py", "--cfg-options", option])
+    assert "error: --cfg-options" in capsys.readouterr().err
+
+
+def test_folders_are_no_files(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    require_folder(str(tmp_path / "new/folder"), "--out")
+    for path in ("file", "file/x"):
+        with pytest.raises(UsageError, match=f"--out .*: {tmp_path}/file is a file"):
+            require_folder(str(tmp_path / path), "--out")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("model.backbone.embed_dim", 32, "unexpected keyword argument 'embed_dim'"),
+        ("model.backbone.type", "NoX", "KeyError: NoX is not in the mmseg::model registry"),
+        ("model.backbone.fdam.att_in", True, "att_in"),
+        ("optim_wrapper.paramwise_cfg.layer_decy", 1, "no setting ['layer_decy']; it has"),
+        ("train_cfg.max_iter", 3, "train_cfg: TypeError: .*'max_iter'"),
+        ("train_dataloader.batchsize", 3, "train_dataloader or train_cfg: TypeError: .*batchsize"),
+    ],
+)
+def test_what_cannot_be_built(tmp_path: Path, key: str, value: object, message: str) -> None:
+    write_demo_set(tmp_path / "data", num_train=1, num_val=1, size=64)
+    options = {"data_root": str(tmp_path / "data"), "work_dir": str(tmp_path / "work"), key: value}
+    config = read_config(str(TINY), options)
+    with pytest.raises(UsageError, match=message if ".*" in message else re.escape(message)):
+        build_runner(config).train()
+
+
+def test_errors_of_the_running_loop_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_demo_set(tmp_path / "data", num_train=1, num_val=1, size=64)
+    options = {"data_root": str(tmp_path / "data"), "work_dir": str(tmp_path / "work")}
+    runner = build_runner(read_config(str(TINY), options))
+
+    def step(*_: object, **__: object) -> None:
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(runner.model, "train_step", step)
+    with pytest.raises(TypeError, match="^a bug$"):
+        runner.train()
+
+
 def test_overwriting_is_refused_unless_resumed(tmp_path: Path) -> None:
     config = read_config("configs/demo/vit_demo.py", {"work_dir": str(tmp_path)})
+    refuse_overwriting(config)
+    (tmp_path / "pretrained.pth").touch()  # not of a training
     refuse_overwriting(config)
     (tmp_path / "iter_5.pth").touch()
     with pytest.raises(UsageError, match=r"iter_5.pth.*--resume"):
         refuse_overwriting(config)
     config.resume = True
     refuse_overwriting(config)
+
+
+def test_resuming_needs_a_training(tmp_path: Path) -> None:
+    options = {"work_dir": str(tmp_path), "load_from": None}
+    config = read_config("configs/demo/vit_demo.py", options)
+    with pytest.raises(UsageError, match=f"{tmp_path} has no training to go on with"):
+        require_resumable(config)
+    config.load_from = "named.pth"
+    require_resumable(config)
+    config.load_from = None
+    (tmp_path / "last_checkpoint").write_text(str(tmp_path / "iter_5.pth"))
+    require_resumable(config)
 
 
 def test_missing_data_is_named(tmp_path: Path) -> None:

@@ -83,6 +83,39 @@ def test_tool_prints_both_twins() -> None:
     assert table_of(other) == table_of(text)
 
 
+def test_parameters_as_inputs_count() -> None:
+    """Torch's counter stumbles over an input that wants gradients while they are off."""
+    layer = nn.Linear(4, 6)
+    query = nn.Embedding(5, 4)
+    model = nn.ModuleDict(dict(layer=layer, query=query))
+    assert count(model, lambda: layer(query.weight))["layer"].flops == 2 * 5 * 4 * 6
+    assert query.weight.requires_grad
+
+
+def test_proposals_are_a_fixed_number() -> None:
+    """Also where the region proposal network, random here, finds few or none by chance."""
+    file = "configs/lsknet/oriented-rcnn-le90_lsknet-t_fpn_1x_dota.py"
+    text = succeed("get_flops.py", file, "--shape", 64, 64, cwd=ROOT)
+    assert "The RoI head gets 2000 proposals" in text
+    # two fully connected layers of 7 x 7 x 256 to 1024 to 1024, then 16 classes and 5 box sides
+    flops = 2 * 2000 * (7 * 7 * 256 * 1024 + 1024 * 1024 + 1024 * (16 + 5))
+    row = next(line for line in text.splitlines() if line.startswith("roi_head"))
+    assert float(row.split()[5]) == pytest.approx(flops / 1e9, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mask-dino_r50_3scale_8xb2-160k_ade20k-512x512", "mask-dino_r50_4scale_8xb2-lsj-12e_coco"],
+)
+def test_fdam_stands_where_the_twin_has_it(name: str) -> None:
+    """In Mask DINO that is the pixel decoder of the head."""
+    file = f"configs/mask_dino/{name}.py"
+    text = succeed("get_flops.py", file, "--shape", 128, 128, cwd=ROOT)
+    rows = {r.split()[0]: r.split() for r in text.splitlines() if r and r[0].isalpha()}
+    assert float(rows["panoptic_head"][1]) < float(rows["panoptic_head"][2])
+    assert rows["backbone"][1] == rows["backbone"][2]
+
+
 def table_of(text: str) -> str:
     return text.partition("64 x 96\n")[2].partition("FLOPs count")[0]
 
@@ -91,3 +124,8 @@ def test_tool_says_what_is_wrong() -> None:
     no_size = ("--cfg-options", "model.data_preprocessor.size=None")
     message = fail("get_flops.py", "configs/demo/vit_demo.py", *no_size, cwd=ROOT)
     assert "--shape H W" in message
+    message = fail("get_flops.py", "configs/demo/vit_demo.py", "--shape", 0, 0, cwd=ROOT)
+    assert "--shape: '0', expected a number of pixels above 0" in message
+    maxvit = "configs/timm/maxvit-t_upernet_8xb2-160k_ade20k-512x512.py"
+    message = fail("get_flops.py", maxvit, "--shape", 100, 100, cwd=ROOT)
+    assert "the model cannot take an input of 100 x 100: " in message

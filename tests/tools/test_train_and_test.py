@@ -117,6 +117,16 @@ def test_two_processes_equal_one(trained: Path, data: Path, tmp_path: Path) -> N
 
 
 class TestWrongInput:
+    def test_config_mistakes(self, data: Path, tmp_path: Path) -> None:
+        error = fail("train.py", TINY, *options(data, "model.backbone.embed_dim=3"), cwd=tmp_path)
+        last = error.splitlines()[-1]
+        assert last.startswith("train.py: error: config") and "'embed_dim'" in last
+        error = fail("check_data.py", TINY.with_name("tools.md"), cwd=tmp_path)
+        assert "tools.md does not exist" in error
+        (tmp_path / "README.md").touch()
+        error = fail("check_data.py", "README.md", cwd=tmp_path)
+        assert error.startswith("error: README.md") and "Only py/yml" in error
+
     def test_missing_checkpoint(self, trained: Path, data: Path) -> None:
         error = fail("test.py", TINY, "iter_7.pth", *options(data), cwd=trained)
         assert "checkpoint iter_7.pth does not exist" in error and "iter_6.pth" in error
@@ -131,6 +141,11 @@ class TestWrongInput:
         settings = options(data, "model.decode_head.num_classes=5")
         error = fail("test.py", TINY, trained / "iter_6.pth", *settings, cwd=tmp_path)
         assert "decode_head.conv_seg.weight" in error and "num_classes" in error
+
+    def test_wrong_class_count_of_training(self, data: Path, tmp_path: Path) -> None:
+        settings = options(data, "model.decode_head.num_classes=9")
+        error = fail("train.py", TINY, *settings, cwd=tmp_path)
+        assert "model.decode_head.num_classes is 9, the data has 7 classes" in error
 
     def test_plain_config_with_fdam_checkpoint(
         self, trained: Path, data: Path, tmp_path: Path
@@ -154,6 +169,16 @@ class TestWrongInput:
     def test_missing_data(self, tmp_path: Path) -> None:
         error = fail("train.py", TINY, *options(tmp_path / "nowhere"), cwd=tmp_path)
         assert "nowhere" in error and "check_data.py" in error
+
+    def test_several_machines_without_their_first(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("NNODES", "2")
+        monkeypatch.delenv("MASTER_ADDR", raising=False)
+        error = fail("dist_train.sh", TINY, 1, cwd=tmp_path)
+        assert error == (
+            "NNODES is 2: set MASTER_ADDR to the address of the first machine, on each"
+        )
 
     def test_bad_process_count(self, tmp_path: Path) -> None:
         error = fail("dist_train.sh", TINY, "many", cwd=tmp_path)

@@ -1,0 +1,41 @@
+"""What tools/test.py asks of a config before it evaluates."""
+
+import importlib.util
+from types import ModuleType
+
+import pytest
+from mmengine.config import Config
+from support.tools import ROOT
+
+from fdam_mm.engine.launch import UsageError
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("test_tool", ROOT / "tools/test.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_out_takes_one_evaluator(tool: ModuleType) -> None:
+    metric = dict(type="IoUMetric", iou_metrics=["mIoU"])
+    for evaluator in (metric, [metric]):
+        config = Config(dict(default_scope="mmseg", test_evaluator=evaluator))
+        tool.require_one_evaluator(config)
+        tool.save_predictions(config, "labels")
+        assert config.test_evaluator == {**metric, "output_dir": "labels", "keep_results": True}
+    for evaluators in ([metric, metric], []):
+        with pytest.raises(UsageError, match=f"one test_evaluator .* has {len(evaluators)}"):
+            tool.require_one_evaluator(Config(dict(test_evaluator=evaluators)))
+
+
+def test_pictures_need_a_hook_and_a_visualizer(tool: ModuleType) -> None:
+    hook, visualizer = dict(type="SegVisualizationHook"), dict(type="SegLocalVisualizer")
+    whole = dict(default_hooks=dict(visualization=hook), visualizer=visualizer)
+    tool.require_visualization(Config(whole))
+    for lacking in (dict(default_hooks={}), dict(default_hooks=dict(visualization=None))):
+        with pytest.raises(UsageError, match="needs default_hooks.visualization in the config"):
+            tool.require_visualization(Config(whole | lacking))
+    with pytest.raises(UsageError, match="visualizer and default_hooks.visualization"):
+        tool.require_visualization(Config(dict(model={})))
