@@ -48,10 +48,10 @@ def main() -> None:
     config.load_from, config.resume = args.checkpoint, False
     if args.images:
         predict_only(config, args.images, args.out)
-    else:
-        require_data(config, "test")
     if args.out:
         save_predictions(config, args.out)
+    if not args.images:
+        require_data(config, "test")
     if args.show_dir:
         require_folder(args.show_dir, "--show-dir")
         require_visualization(config)
