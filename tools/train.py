@@ -9,7 +9,6 @@ from fdam_mm.engine.launch import (
     parser,
     refuse_overwriting,
     require_data,
-    require_resumable,
     run_config,
 )
 from fdam_mm.engine.precision import enable_amp
@@ -26,14 +25,14 @@ def main() -> None:
         nargs="?",
         const="auto",
         metavar="CHECKPOINT",
-        help="go on from the newest checkpoint of the work folder, or from this one",
+        help="go on from the newest checkpoint of the work folder, or from this one; without any, "
+        "start, so that a job that is queued again can always say it",
     )
     args = arguments.parse_args()
     config = run_config(args)
     if args.resume:
         config.resume = True
         config.load_from = None if args.resume == "auto" else args.resume
-        require_resumable(config)
     refuse_overwriting(config)
     require_data(config, "train", "val")
     if args.amp:

@@ -242,19 +242,6 @@ def refuse_overwriting(config: Config) -> None:
         )
 
 
-def require_resumable(config: Config) -> None:
-    """Without a checkpoint, mmengine would start from scratch and say so in a log line.
-
-    Raises:
-        UsageError: ``load_from`` names no checkpoint, and ``work_dir`` has none.
-    """
-    if not config.load_from and not Path(config.work_dir, "last_checkpoint").is_file():
-        raise UsageError(
-            f"{config.work_dir} has no training to go on with: no last_checkpoint. Start one "
-            "without --resume, or name the file: --resume CHECKPOINT"
-        )
-
-
 def build_runner(config: Config) -> Runner:
     """Import the config's toolkit, so that its types are registered, and build the runner.
 

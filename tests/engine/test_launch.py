@@ -17,7 +17,6 @@ from fdam_mm.engine.launch import (
     refuse_overwriting,
     require_data,
     require_folder,
-    require_resumable,
     run_config,
 )
 
@@ -152,18 +151,6 @@ def test_overwriting_is_refused_unless_resumed(tmp_path: Path) -> None:
         refuse_overwriting(config)
     config.resume = True
     refuse_overwriting(config)
-
-
-def test_resuming_needs_a_training(tmp_path: Path) -> None:
-    options = {"work_dir": str(tmp_path), "load_from": None}
-    config = read_config("configs/demo/vit_demo.py", options)
-    with pytest.raises(UsageError, match=f"{tmp_path} has no training to go on with"):
-        require_resumable(config)
-    config.load_from = "named.pth"
-    require_resumable(config)
-    config.load_from = None
-    (tmp_path / "last_checkpoint").write_text(str(tmp_path / "iter_5.pth"))
-    require_resumable(config)
 
 
 def test_missing_data_is_named(tmp_path: Path) -> None:
