@@ -25,8 +25,9 @@ from mmengine.structures import InstanceData
 from mmrotate.structures.bbox import QuadriBoxes
 from torch import Tensor, nn
 
-from fdam_mm.data.aerial import draw_aerial
-from fdam_mm.engine.launch import read_config, register_toolkit
+from fdam_mm.data.demo.aerial import draw_aerial
+from fdam_mm.toolkits.registration import register_toolkit
+from fdam_mm.training.config import read_config
 
 CONFIG = "configs/lsknet/fdam-oriented-rcnn-le90_lsknet-t_fpn_1x_dota.py"
 

@@ -20,8 +20,9 @@ from layers import measure, report
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
-from fdam_mm.engine.launch import read_config, register_toolkit
-from fdam_mm.engine.quiet import quiet
+from fdam_mm.toolkits.quiet import quiet
+from fdam_mm.toolkits.registration import register_toolkit
+from fdam_mm.training.config import read_config
 
 with quiet():
     from mmdet.testing import demo_mm_inputs

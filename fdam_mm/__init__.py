@@ -7,11 +7,11 @@ alone.
 
 from importlib.util import find_spec
 
-from .plug import apply_fdam, register_adapter
+from .inject import apply_fdam, register_adapter
 
 __version__ = "0.1.0"
 
 if find_spec("mmengine"):
-    from . import engine, evaluation, models  # noqa: F401
+    from . import models, oriented, training  # noqa: F401
 
 __all__ = ["apply_fdam", "register_adapter"]

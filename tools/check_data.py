@@ -10,9 +10,10 @@ from functools import partial
 
 from tqdm import tqdm
 
-from fdam_mm.data.check import SPLITS, data_sets
-from fdam_mm.data.problems import ConfigError
-from fdam_mm.engine.launch import UsageError, add_config_arguments, parser, read_config
+from fdam_mm.cli.arguments import add_config_arguments, parser
+from fdam_mm.data.check.sets import SPLITS, data_sets
+from fdam_mm.errors import ConfigError, UsageError
+from fdam_mm.training.config import read_config
 
 
 def parse_args() -> argparse.Namespace:

@@ -21,14 +21,11 @@ from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, init_default_scope
 from tqdm import tqdm
 
-from fdam_mm.engine.launch import (
-    UsageError,
-    add_config_arguments,
-    clear_errors,
-    parser,
-    read_config,
-    register_toolkit,
-)
+from fdam_mm.cli.arguments import add_config_arguments, parser
+from fdam_mm.cli.errors import clear_errors
+from fdam_mm.errors import UsageError
+from fdam_mm.toolkits.registration import register_toolkit
+from fdam_mm.training.config import read_config
 
 TOOLS = Path(__file__).resolve().parent
 ITERATION = re.compile(r"Iter\(train\) +\[ *(\d+)/\d+\].*? loss: ([\d.]+)")

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fdam_mm.engine.launch import UsageError, clear_errors, parser
-from fdam_mm.evaluation.dota_zip import read_submission, write_submission
-from fdam_mm.evaluation.oriented_results import OrientedResults, load_results
-from fdam_mm.evaluation.patches import IOU_THRESHOLD, merge_patches, missing_patches
+from fdam_mm.cli.arguments import parser
+from fdam_mm.cli.errors import clear_errors
+from fdam_mm.errors import UsageError
+from fdam_mm.oriented.dota_zip import read_submission, write_submission
+from fdam_mm.oriented.patches import IOU_THRESHOLD, merge_patches, missing_patches
+from fdam_mm.oriented.results import OrientedResults, load_results
 
 MAX_LISTED = 10  # missing patches named
 

@@ -13,15 +13,12 @@ from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
 from fdam_mm.analysis.flops import Complexity, count
-from fdam_mm.engine.config_errors import config_errors
-from fdam_mm.engine.launch import (
-    UsageError,
-    add_config_arguments,
-    clear_errors,
-    parser,
-    read_config,
-    register_toolkit,
-)
+from fdam_mm.cli.arguments import add_config_arguments, parser
+from fdam_mm.cli.errors import clear_errors
+from fdam_mm.errors import UsageError
+from fdam_mm.toolkits.registration import register_toolkit
+from fdam_mm.training.config import read_config
+from fdam_mm.training.config_errors import config_errors
 
 FDAM = dict(att_inv=True, freq_scale=True)
 

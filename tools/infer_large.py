@@ -15,22 +15,19 @@ from torch import nn
 from tqdm import tqdm
 
 from fdam_mm.checkpoints import convert, load, load_state
-from fdam_mm.data.archives import new_folder
-from fdam_mm.data.picture_rows import PictureError, picture_size
-from fdam_mm.data.windows import place_windows
-from fdam_mm.engine.float32_boxes import keep_boxes_in_float32
-from fdam_mm.engine.launch import (
-    UsageError,
-    add_config_arguments,
-    clear_errors,
-    parser,
-    read_config,
-    register_toolkit,
-)
-from fdam_mm.engine.safe_loading import load_toolkit_checkpoints_safely
-from fdam_mm.evaluation.large_picture import detect_windows, reduced_picture
-from fdam_mm.evaluation.oriented_results import OrientedBoxes
-from fdam_mm.evaluation.pipelines import for_arrays, window_side
+from fdam_mm.cli.arguments import add_config_arguments, parser
+from fdam_mm.cli.errors import clear_errors
+from fdam_mm.data.pictures.rows import picture_size
+from fdam_mm.data.pictures.windows import place_windows
+from fdam_mm.errors import PictureError, UsageError
+from fdam_mm.files import new_folder
+from fdam_mm.oriented.float32_boxes import keep_boxes_in_float32
+from fdam_mm.oriented.large_picture import detect_windows, reduced_picture
+from fdam_mm.oriented.pipelines import for_arrays, window_side
+from fdam_mm.oriented.results import OrientedBoxes
+from fdam_mm.toolkits.registration import register_toolkit
+from fdam_mm.toolkits.safe_loading import load_toolkit_checkpoints_safely
+from fdam_mm.training.config import read_config
 from fdam_mm.visualization.rotated_boxes import draw_legend, draw_rotated_boxes
 
 MAX_SIDE = 2048  # pixels, of the picture with the boxes

@@ -5,8 +5,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from fdam_mm.data.demo_set import LAYOUTS, write_demo_set
-from fdam_mm.engine.launch import parser
+from fdam_mm.cli.arguments import parser
+from fdam_mm.data.demo.demo_set import LAYOUTS, write_demo_set
 
 
 def parse_args() -> argparse.Namespace:

@@ -6,12 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-from fdam_mm.data.ade20k import FOLDER, prepare_ade20k
-from fdam_mm.data.archives import PreparationError
-from fdam_mm.data.coco import PANOPTIC_ZIP, has_panoptic, prepare_coco
-from fdam_mm.data.dota_prepare import SplitReport, prepare_dota
-from fdam_mm.data.dota_split import SCALES
-from fdam_mm.data.problems import shorten
+from fdam_mm.data.check.problems import shorten
+from fdam_mm.data.prepare.ade20k import FOLDER, prepare_ade20k
+from fdam_mm.data.prepare.coco import PANOPTIC_ZIP, has_panoptic, prepare_coco
+from fdam_mm.data.prepare.dota import SplitReport, prepare_dota
+from fdam_mm.data.prepare.dota_split import SCALES
+from fdam_mm.errors import PreparationError
 
 EXAMPLE = """examples:
   python tools/prepare_data.py ade20k ~/Downloads/ADEChallengeData2016.zip data/ade

@@ -5,18 +5,13 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from fdam_mm.engine.launch import (
-    UsageError,
-    add_run_arguments,
-    build_runner,
-    clear_errors,
-    end_together,
-    parser,
-    require_data,
-    require_folder,
-    run_config,
-)
-from fdam_mm.evaluation.pipelines import unlabelled
+from fdam_mm.cli.arguments import add_run_arguments, parser, run_config
+from fdam_mm.cli.errors import clear_errors
+from fdam_mm.errors import UsageError
+from fdam_mm.oriented.pipelines import unlabelled
+from fdam_mm.training.building import build_runner
+from fdam_mm.training.config import require_data, require_folder
+from fdam_mm.training.teardown import end_together
 
 
 @clear_errors

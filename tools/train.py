@@ -1,17 +1,12 @@
 #!/usr/bin/env python
 """Train a model from a config."""
 
-from fdam_mm.engine.launch import (
-    add_run_arguments,
-    build_runner,
-    clear_errors,
-    end_together,
-    parser,
-    refuse_overwriting,
-    require_data,
-    run_config,
-)
-from fdam_mm.engine.precision import enable_amp
+from fdam_mm.cli.arguments import add_run_arguments, parser, run_config
+from fdam_mm.cli.errors import clear_errors
+from fdam_mm.training.building import build_runner
+from fdam_mm.training.config import refuse_overwriting, require_data
+from fdam_mm.training.precision import enable_amp
+from fdam_mm.training.teardown import end_together
 
 
 @clear_errors

@@ -1,7 +1,8 @@
 """Reading checkpoints safely, converting foreign layouts, and fitting them into models."""
 
+from fdam_mm.errors import CheckpointError, CheckpointMismatchError, UnsafeCheckpointError
+
 from .converting import convert, detect, unwrap
-from .errors import CheckpointError, CheckpointMismatchError, UnsafeCheckpointError
 from .fitting import load_pretrained, load_state
 from .loading import load
 from .sources import SOURCES

@@ -9,10 +9,10 @@ from typing import Literal
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from fdam_mm.errors import CheckpointMismatchError
 from fdam_mm.layers import AttInv, FreqScale
 
 from .converting import convert, unwrap
-from .errors import CheckpointMismatchError
 from .loading import load
 
 Fit = Literal["exact", "pretrained", "finetune"]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
-from .errors import CheckpointError, UnsafeCheckpointError
+from fdam_mm.errors import CheckpointError, UnsafeCheckpointError
 
 _NAMED_BY_CONTENT = re.compile(r"-[0-9a-f]{8,}\.")  # torch's custom: NAME-SHA256.pth
 _process_allows_pickle = False

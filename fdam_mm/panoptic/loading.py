@@ -7,8 +7,8 @@ import numpy as np
 from mmengine.fileio import get
 from mmengine.registry import TRANSFORMS
 
-from fdam_mm.data.segment_ids import segment_ids
-from fdam_mm.engine.quiet import quiet
+from fdam_mm.data.formats.segment_ids import segment_ids
+from fdam_mm.toolkits.quiet import quiet
 
 with quiet():
     from mmdet.datasets.transforms import LoadAnnotations, LoadPanopticAnnotations

@@ -9,7 +9,7 @@ from mmengine.fileio import get_local_path, join_path
 from mmengine.logging import MMLogger
 from mmengine.registry import METRICS
 
-from fdam_mm.engine.quiet import quiet
+from fdam_mm.toolkits.quiet import quiet
 
 from .loading import read_segment_ids
 from .quality import Segments, panoptic_quality, pq_counts

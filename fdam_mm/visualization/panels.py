@@ -10,7 +10,7 @@ from mmengine.registry import VISUALIZERS
 from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 
-from fdam_mm.engine.quiet import quiet
+from fdam_mm.toolkits.quiet import quiet
 
 with quiet():
     from mmdet.evaluation.functional import INSTANCE_OFFSET

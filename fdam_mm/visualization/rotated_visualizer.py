@@ -8,8 +8,8 @@ import numpy as np
 from mmengine.registry import VISUALIZERS
 from mmengine.structures import InstanceData
 
-from fdam_mm.engine.quiet import quiet
-from fdam_mm.evaluation.oriented_results import OrientedBoxes
+from fdam_mm.oriented.results import OrientedBoxes
+from fdam_mm.toolkits.quiet import quiet
 
 from .rotated_boxes import Colour, draw_legend, draw_rotated_boxes
 

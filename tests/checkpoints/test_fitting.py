@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from fdam_mm.checkpoints import CheckpointMismatchError, load_state
+from fdam_mm.checkpoints import load_state
+from fdam_mm.errors import CheckpointMismatchError
 from fdam_mm.layers import FreqScale
 
 

@@ -11,7 +11,8 @@ import torch
 from mmengine.logging import HistoryBuffer
 from safetensors.torch import save_file
 
-from fdam_mm.checkpoints import CheckpointError, UnsafeCheckpointError, load
+from fdam_mm.checkpoints import load
+from fdam_mm.errors import CheckpointError, UnsafeCheckpointError
 
 
 class Payload:

@@ -11,9 +11,9 @@ from support.tools import ROOT
 from torch import Tensor, nn
 
 from fdam_mm.checkpoints import SOURCES, convert, detect, load_pretrained, load_state
-from fdam_mm.engine.launch import register_toolkit
-from fdam_mm.engine.runner import FDAMRunner
 from fdam_mm.models import LSKNet
+from fdam_mm.toolkits.registration import register_toolkit
+from fdam_mm.training.runner import FDAMRunner
 
 CASE = load_case("lsknet_tiny")
 BUILD = {key: value for key, value in CASE.build.items() if key != "norm"}

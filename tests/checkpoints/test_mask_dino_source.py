@@ -8,8 +8,9 @@ from mmengine.registry import MODELS, init_default_scope
 from support.golden import FOLDER
 from torch import Tensor, nn
 
-from fdam_mm.checkpoints import CheckpointMismatchError, convert, detect, load_state
-from fdam_mm.engine.launch import register_toolkit
+from fdam_mm.checkpoints import convert, detect, load_state
+from fdam_mm.errors import CheckpointMismatchError
+from fdam_mm.toolkits.registration import register_toolkit
 
 KEYS = json.loads((FOLDER / "maskdino_instance_4level.json").read_text())["keys"]
 ENCODER = "sem_seg_head.pixel_decoder.transformer.encoder.layers.0"

@@ -12,9 +12,10 @@ from mmseg.models.backbones import MixVisionTransformer, VisionTransformer
 from torch import Tensor, nn
 
 import fdam_mm  # noqa: F401  registers the runner
-from fdam_mm.checkpoints import CheckpointError, convert, detect, load_pretrained, load_state
-from fdam_mm.engine.runner import FDAMRunner
+from fdam_mm.checkpoints import convert, detect, load_pretrained, load_state
+from fdam_mm.errors import CheckpointError
 from fdam_mm.models import FDAMMixVisionTransformer
+from fdam_mm.training.runner import FDAMRunner
 
 TINY = dict(embed_dims=16, num_layers=(1, 2, 1, 1), num_heads=(1, 2, 4, 4))
 BOTH = dict(att_inv=True, freq_scale=True)

@@ -12,10 +12,11 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from support.tools import ROOT
 
-from fdam_mm.data import aerial, demo_coco
-from fdam_mm.data.scenes import CLASSES, PALETTE
-from fdam_mm.engine.launch import register_toolkit
+from fdam_mm.data.demo import aerial
+from fdam_mm.data.demo import coco as demo_coco
+from fdam_mm.data.demo.scenes import CLASSES, PALETTE
 from fdam_mm.layers import AttInv, FreqScale
+from fdam_mm.toolkits.registration import register_toolkit
 
 CONFIGS = ROOT / "configs"
 ALL = sorted(p for p in CONFIGS.rglob("*.py") if "_base_" not in p.parts)

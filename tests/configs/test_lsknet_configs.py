@@ -9,9 +9,9 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import HOOKS, MODELS, init_default_scope
 from support.tools import ROOT
 
-from fdam_mm.engine.launch import register_toolkit
 from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.models import LSKNet
+from fdam_mm.toolkits.registration import register_toolkit
 
 FOLDER = ROOT / "configs/lsknet"
 PLAIN = sorted(file for file in FOLDER.glob("*.py") if not file.name.startswith("fdam-"))

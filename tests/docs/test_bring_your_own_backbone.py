@@ -10,7 +10,8 @@ from mmengine.registry import MODELS, init_default_scope
 from support.tools import ROOT
 
 from fdam_mm import apply_fdam
-from fdam_mm.engine.launch import read_config, register_toolkit
+from fdam_mm.toolkits.registration import register_toolkit
+from fdam_mm.training.config import read_config
 
 
 def _blocks(page: str) -> list[str]:

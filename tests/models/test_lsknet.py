@@ -11,11 +11,12 @@ from support.tools import ROOT
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fdam_mm.checkpoints import CheckpointMismatchError, convert
-from fdam_mm.engine.launch import register_toolkit
+from fdam_mm.checkpoints import convert
+from fdam_mm.errors import CheckpointMismatchError
 from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.models import LSKNet
 from fdam_mm.models.backbones.lsknet import LSKAttention, SelectiveKernel
+from fdam_mm.toolkits.registration import register_toolkit
 
 TINY = dict(embed_dims=(16, 32, 64, 64), depths=(2, 1, 2, 1), mlp_ratios=(2, 2, 2, 2))
 FREQ_SCALE = dict(freq_scale=True)

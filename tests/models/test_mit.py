@@ -7,7 +7,7 @@ from mmseg.models.backbones import MixVisionTransformer
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from fdam_mm.checkpoints import CheckpointMismatchError
+from fdam_mm.errors import CheckpointMismatchError
 from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.models import FDAMMixVisionTransformer, FDAMVisionTransformer
 from fdam_mm.models.backbones.mit import VALUE_SOURCES, SpatialReductionAttention

@@ -10,14 +10,11 @@ import torch
 from mmengine.registry import MODELS, init_default_scope
 from torch import Tensor, nn
 
-from fdam_mm.checkpoints import (
-    CheckpointError,
-    CheckpointMismatchError,
-    UnsafeCheckpointError,
-    convert,
-)
-from fdam_mm.engine.launch import read_config, register_toolkit
+from fdam_mm.checkpoints import convert
+from fdam_mm.errors import CheckpointError, CheckpointMismatchError, UnsafeCheckpointError
 from fdam_mm.models import FDAMTimmBackbone
+from fdam_mm.toolkits.registration import register_toolkit
+from fdam_mm.training.config import read_config
 
 FDAM = dict(att_inv=True, freq_scale=True)
 VIT = dict(

@@ -10,7 +10,8 @@ from mmseg.models.backbones import VisionTransformer
 from support.golden import load_case, relative_error
 from torch import nn
 
-from fdam_mm.checkpoints import CheckpointMismatchError, convert
+from fdam_mm.checkpoints import convert
+from fdam_mm.errors import CheckpointMismatchError
 from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.models import FDAMVisionTransformer
 

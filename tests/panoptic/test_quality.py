@@ -10,7 +10,7 @@ import torch
 from mmdet.evaluation.functional import panoptic_utils
 from support.coco import write_ids
 
-from fdam_mm.data.segment_ids import segment_ids
+from fdam_mm.data.formats.segment_ids import segment_ids
 from fdam_mm.panoptic.loading import read_segment_ids
 from fdam_mm.panoptic.quality import Segments, panoptic_quality, pq_counts
 

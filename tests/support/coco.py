@@ -11,7 +11,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS, init_default_scope
 from PIL import Image
 
-from fdam_mm.engine.launch import register_toolkit
+from fdam_mm.toolkits.registration import register_toolkit
 
 from .tools import ROOT
 

@@ -11,7 +11,7 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData, PixelData
 from torch import Tensor, nn
 
-from fdam_mm.engine.launch import register_toolkit
+from fdam_mm.toolkits.registration import register_toolkit
 
 SIZE = (64, 96)  # of the padded batch
 

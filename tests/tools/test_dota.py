@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from support.tools import ROOT, losses, succeed
 
-from fdam_mm.data.demo_set import write_demo_set
-from fdam_mm.evaluation.dota_zip import read_submission
-from fdam_mm.evaluation.oriented_results import (
+from fdam_mm.data.demo.demo_set import write_demo_set
+from fdam_mm.oriented.dota_zip import read_submission
+from fdam_mm.oriented.patches import merge_patches
+from fdam_mm.oriented.results import (
     OrientedBoxes,
     OrientedResults,
     load_results,
     save_results,
 )
-from fdam_mm.evaluation.patches import merge_patches
 
 CONFIG = ROOT / "configs/demo/fdam-oriented-rcnn_lsknet_demo.py"
 PATCH = "DEMO__192__0___0"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.tools import losses, metric, succeed
 
-from fdam_mm.data.demo_set import write_demo_set
+from fdam_mm.data.demo.demo_set import write_demo_set
 
 CONFIG = "configs/demo/fdam-mask-dino_demo.py"
 METRICS = ("coco/bbox_mAP", "coco/segm_mAP", "coco_panoptic/PQ")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.tools import ROOT, TINY, losses
 
-from fdam_mm.data.demo_set import write_demo_set
+from fdam_mm.data.demo.demo_set import write_demo_set
 
 SRUN = """#!/bin/bash
 printf '%s\\n' "$@" > srun_arguments

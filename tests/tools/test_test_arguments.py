@@ -7,7 +7,7 @@ import pytest
 from mmengine.config import Config
 from support.tools import ROOT
 
-from fdam_mm.engine.launch import UsageError
+from fdam_mm.errors import UsageError
 
 
 @pytest.fixture(scope="module")

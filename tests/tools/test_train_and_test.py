@@ -9,7 +9,7 @@ from PIL import Image
 from support.tools import TINY, fail, losses, metric, run_tool, succeed
 
 from fdam_mm.checkpoints import load
-from fdam_mm.data.demo_set import write_demo_set
+from fdam_mm.data.demo.demo_set import write_demo_set
 
 OFFICIAL = {  # our keys to those of the release
     "att_inv.low_gate": "dy_freq_2",

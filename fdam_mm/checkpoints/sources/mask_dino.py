@@ -7,7 +7,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
-from fdam_mm.checkpoints.errors import CheckpointMismatchError
+from fdam_mm.errors import CheckpointMismatchError
 
 _UNUSED = re.compile(r"criterion\.|pixel_(mean|std)$")  # training's, and what the config holds
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from fdam_mm.checkpoints.errors import CheckpointError
+from fdam_mm.errors import CheckpointError
 
 from .renaming import drop_prefixes, rename, rename_stage
 

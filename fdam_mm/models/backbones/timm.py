@@ -14,16 +14,11 @@ from timm.models import clean_state_dict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fdam_mm.checkpoints import (
-    CheckpointMismatchError,
-    UnsafeCheckpointError,
-    load,
-    load_state,
-    unwrap,
-)
+from fdam_mm.checkpoints import load, load_state, unwrap
+from fdam_mm.errors import CheckpointMismatchError, UnsafeCheckpointError
+from fdam_mm.inject import Report, apply_fdam
 from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.models.fdam_cfg import parse_fdam
-from fdam_mm.plug import Report, apply_fdam
 
 from .base import PretrainedBackbone
 from .stages import stage_indices

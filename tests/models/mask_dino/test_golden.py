@@ -15,9 +15,9 @@ from support.golden import Case, load_case, relative_error
 from torch import Tensor, nn
 
 from fdam_mm.checkpoints import convert, load_state
-from fdam_mm.engine.launch import register_toolkit
 from fdam_mm.models import MaskDINOPixelDecoder
 from fdam_mm.models.mask_dino.structures import GroundTruth, Outputs, to_relative
+from fdam_mm.toolkits.registration import register_toolkit
 
 FULL = "maskdino_instance_4level"
 MEAN = torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1)

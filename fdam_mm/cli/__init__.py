@@ -1,0 +1,1 @@
+"""The command line: arguments, overrides, and how errors look."""

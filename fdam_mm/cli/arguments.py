@@ -1,0 +1,85 @@
+"""What the command-line tools share: their arguments, and the config that these name."""
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+from fdam_mm.training.config import read_config, require_folder
+
+
+def parser(description: str, example: str) -> argparse.ArgumentParser:
+    """An argument parser whose ``--help`` ends with ``example``."""
+    return argparse.ArgumentParser(
+        description=description,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+class _Overrides(DictAction):
+    """mmengine's KEY=VALUE, with its mistakes as argparse's."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: list[str],
+        option_string: str | None = None,
+    ) -> None:
+        wrong = [value for value in values if "=" not in value]
+        if wrong:
+            parser.error(f"{option_string} takes KEY=VALUE, found {wrong[0]!r}")
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except (AssertionError, ValueError) as error:
+            parser.error(f"{option_string}: {error}")
+
+
+def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """The arguments of every tool that runs a config; with a ``default``, it may be left out."""
+    parser.add_argument(
+        "config",
+        nargs="?" if default else None,
+        default=default,
+        help="config file, also relative to the project's folder"
+        + (" (%(default)s)" if default else ""),
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=_Overrides,
+        default={},
+        metavar="KEY=VALUE",
+        help="override settings of the config, e.g. train_dataloader.batch_size=2 "
+        'model.backbone.out_indices="[2,5,8,11]"',
+    )
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of training and testing."""
+    add_config_arguments(parser)
+    parser.add_argument("--work-dir", help="for logs and models; default work_dirs/CONFIG_NAME")
+    parser.add_argument(
+        "--amp", action="store_true", help="mixed precision: fp16, or bf16 on a CPU"
+    )
+    parser.add_argument(
+        "--launcher", choices=("none", "pytorch"), default="none", help="set by dist_*.sh"
+    )
+    parser.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        help="also read checkpoints that need unpickling, which can run any code they hold",
+    )
+
+
+def run_config(args: argparse.Namespace) -> Config:
+    """The config of a training or test run, from the arguments of :func:`add_run_arguments`."""
+    config = read_config(args.config, args.cfg_options)
+    config.launcher = args.launcher
+    if args.work_dir or not config.get("work_dir"):
+        config.work_dir = args.work_dir or str(Path("work_dirs") / Path(args.config).stem)
+    require_folder(config.work_dir, "--work-dir")
+    if args.allow_pickle:
+        config.allow_pickle = True
+    return config

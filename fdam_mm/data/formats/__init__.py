@@ -1,0 +1,1 @@
+"""Label formats: what their files hold."""

@@ -1,0 +1,1 @@
+"""Pictures as files: the one reader of their pixels and sizes."""

@@ -1,0 +1,1 @@
+"""Preparation of public data sets: unpacked, checked, cut into patches."""

@@ -1,0 +1,61 @@
+"""The errors that we recognise: what the tools show as one line.
+
+Each says what was found, in which file or under which key, what was expected and what to do. All
+else is a fault of code, ours or a user's, and keeps its traceback.
+"""
+
+
+class FDAMError(Exception):
+    """Something is wrong with what we were given; the message is all that a user needs."""
+
+
+class UsageError(FDAMError, ValueError):
+    """A tool or function was called with something that it cannot do."""
+
+
+class ConfigError(FDAMError, ValueError):
+    """A config, or a setting in it, that cannot be used; the message names the file or the key."""
+
+
+class MissingFileError(FDAMError, FileNotFoundError):
+    """A file or folder that a user named does not exist."""
+
+
+class DataError(FDAMError, ValueError):
+    """Pictures or labels that cannot be used."""
+
+
+class PictureError(DataError):
+    """A picture cannot be read; the message names the file and says why."""
+
+
+class LayoutError(DataError):
+    """A folder is not laid out as its format says; the message says what was expected."""
+
+
+class LabelError(DataError):
+    """A label file, or an entry of it, is wrong; the message names both."""
+
+
+class PreparationError(DataError):
+    """A data set cannot be prepared; the message says why and what to do."""
+
+
+class ResultsError(DataError):
+    """A file of results, or a name in it, cannot be used."""
+
+
+class CheckpointError(FDAMError, ValueError):
+    """A checkpoint file that cannot be used; the message names the file and what to do."""
+
+
+class UnsafeCheckpointError(CheckpointError):
+    """A file whose loading would run code of its own (unpickling)."""
+
+
+class CheckpointMismatchError(CheckpointError):
+    """A checkpoint whose keys or shapes do not fit the model."""
+
+
+class UnservedError(FDAMError, ValueError):
+    """A model, or a part of it, that FDAM cannot be put into; the model is unchanged."""

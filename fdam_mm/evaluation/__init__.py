@@ -1,5 +1,0 @@
-"""From a detector's boxes to results: files of them, merging of patches, DOTA's submission."""
-
-from .oriented_results import SaveOrientedResults
-
-__all__ = ["SaveOrientedResults"]

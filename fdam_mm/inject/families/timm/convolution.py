@@ -1,0 +1,53 @@
+"""Models without softmax attention: FreqScale alone. FocalNet, ConvNeXt, MambaOut; VAN."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from fdam_mm.inject.adapter import BlockAdapter, NoAttInv, Site, register_adapter
+
+
+@register_adapter("timm.models.focalnet.FocalNetBlock")
+class FocalNetBlock(BlockAdapter):
+    """After the focal modulation and after the MLP, before a norm that may follow."""
+
+    sites = (Site("modulation", "output", "nchw"), Site("mlp", "output", "nchw"))
+
+    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+        self.dim = block.dim
+
+
+@register_adapter("timm.models.convnext.ConvNeXtBlock")
+class ConvNeXtBlock(BlockAdapter):
+    """One sub-layer: the depthwise convolution and the MLP together."""
+
+    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+        self.dim = block.conv_dw.out_channels
+        self.sites = (Site("mlp", "output", "nchw" if block.use_conv_mlp else "nhwc"),)
+
+
+@register_adapter("timm.models.mambaout.GatedConvBlock")
+class MambaOutBlock(BlockAdapter):
+    """One sub-layer: the gated convolution."""
+
+    sites = (Site("ls", "input", "nhwc"),)
+
+    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+        self.dim = block.fc2.out_features
+
+
+@register_adapter("mmpretrain.models.backbones.van.SpatialAttention")
+class VANAttention(NoAttInv):
+    """Large-kernel attention."""
+
+    reason = "a gate from large-kernel convolutions, no softmax over tokens"
+
+
+@register_adapter("mmpretrain.models.backbones.van.VANBlock")
+class VANBlock(BlockAdapter):
+    """mmpretrain's VAN: after the large-kernel attention and after the feed-forward network."""
+
+    sites = (Site("attn", "output", "nchw"), Site("mlp", "output", "nchw"))
+
+    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+        self.dim = block.attn.proj_1.out_channels

@@ -1,0 +1,53 @@
+"""PVT v2 and Twins: keys and values on a reduced grid, and Twins' windows.
+
+Where keys and values are reduced, the values of the high path are the value projection applied to
+the unreduced input: ``v_q - y`` is a high-pass of full resolution, and the plain form where
+nothing is reduced (the ``query`` reading).
+"""
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fdam_mm.inject.adapter import AttentionAdapter, BlockAdapter, Call, Grid, register_adapter
+
+from .qkv import QKVAttention
+
+
+@register_adapter(
+    "timm.models.pvt_v2.Attention",
+    "timm.models.twins.GlobalSubSampleAttn",
+)
+class ReducedAttention(AttentionAdapter):
+    """Children ``q``, ``kv`` and, where the grid is reduced, ``sr``."""
+
+    def __init__(self, attn: nn.Module) -> None:
+        super().__init__(attn)
+        self.values = "kv" if attn.sr is None else None
+
+    def v(self, call: Call) -> Tensor:
+        if self.values is not None:
+            return super().v(call)
+        weight, bias = call.attn.kv.weight, call.attn.kv.bias
+        bias = None if bias is None else bias[self.dim :]
+        return F.linear(self.x(call), weight[self.dim :], bias)
+
+
+@register_adapter("timm.models.twins.LocallyGroupedAttn")
+class TwinsWindowAttention(QKVAttention):
+    """``y`` is row by row over the map, ``qkv`` window by window over the padded map."""
+
+    def v(self, call: Call) -> Tensor:
+        height, width = call.args[1]
+        v = super().v(call)  # (B, H / s, W / s, s, s, C), windows of side s
+        v = v.transpose(2, 3).flatten(3, 4).flatten(1, 2)  # (B, padded H, padded W, C)
+        return v[:, :height, :width].flatten(1, 2)
+
+
+@register_adapter("timm.models.pvt_v2.Block", "timm.models.twins.Block")
+class PyramidBlock(BlockAdapter):
+    """Tokens, whose grid is the block's second argument."""
+
+    def hw(self, args: tuple[Any, ...]) -> Grid:
+        return args[1]

@@ -1,0 +1,5 @@
+"""From a detector's boxes to results: files of them, merging of patches, DOTA's submission."""
+
+from .results import SaveOrientedResults
+
+__all__ = ["SaveOrientedResults"]

@@ -1,0 +1,161 @@
+"""Rotated boxes of many pictures in one file, which is read without unpickling."""
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.registry import METRICS
+
+from fdam_mm.errors import ResultsError
+from fdam_mm.training.atomic_backend import AtomicLocalBackend
+
+SUFFIX = ".npz"
+_KINDS = {"classes": "U", "images": "U", "counts": "i", "boxes": "f", "scores": "f", "labels": "i"}
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,  # an array is missing
+    TypeError,  # numpy's single array is no archive
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class OrientedBoxes:
+    """Rotated boxes of one picture.
+
+    Attributes:
+        boxes: (N, 5) float: centre x, centre y, width, height in pixels, angle in radians
+            (clockwise).
+        scores: (N,) float.
+        labels: (N,) ints, indices of the classes.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def select(self, indices: np.ndarray) -> "OrientedBoxes":
+        """Return some of the boxes."""
+        return OrientedBoxes(self.boxes[indices], self.scores[indices], self.labels[indices])
+
+    def corners(self) -> np.ndarray:
+        """Return the corners' x and y, (N, 4, 2), from the unturned box's top left clockwise."""
+        boxes = self.boxes.astype(np.float64)
+        cosine, sine = np.cos(boxes[:, 4]), np.sin(boxes[:, 4])
+        along = np.stack([cosine, sine], axis=1)[:, None] * boxes[:, None, 2:3] / 2
+        across = np.stack([-sine, cosine], axis=1)[:, None] * boxes[:, None, 3:4] / 2
+        signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])  # (4, 2)
+        return boxes[:, None, :2] + signs[:, :1] * along + signs[:, 1:] * across
+
+
+@dataclass(frozen=True, eq=False)
+class OrientedResults:
+    """What a detector found: the classes' names, and the boxes by the picture's name."""
+
+    classes: tuple[str, ...]
+    pictures: dict[str, OrientedBoxes]
+
+
+def join(parts: Sequence[OrientedBoxes]) -> OrientedBoxes:
+    """Put the boxes of several into one."""
+    empty = OrientedBoxes(np.zeros((0, 5)), np.zeros(0), np.zeros(0, np.int64))
+    parts = parts or [empty]
+    return OrientedBoxes(
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+    )
+
+
+def save_results(file: Path, results: OrientedResults) -> None:
+    """Write a `.npz` file; an interrupted write leaves no half of it."""
+    every = join(list(results.pictures.values()))
+    buffer = BytesIO()
+    np.savez_compressed(
+        buffer,
+        classes=np.array(results.classes, str),
+        images=np.array(list(results.pictures), str),
+        counts=np.array([len(found) for found in results.pictures.values()], np.int64),
+        boxes=every.boxes.astype(np.float32),
+        scores=every.scores.astype(np.float32),
+        labels=every.labels.astype(np.int32),
+    )
+    AtomicLocalBackend().put(buffer.getvalue(), file)
+
+
+def load_results(file: Path) -> OrientedResults:
+    """Read what `save_results` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ResultsError: it is something else, or damaged.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in _KINDS}
+    except FileNotFoundError:
+        raise
+    except _UNREADABLE as error:
+        raise ResultsError(
+            f"{file} holds no rotated boxes ({error}), expected a {SUFFIX} file of "
+            f"tools/test.py --out NAME{SUFFIX}"
+        ) from error
+    _require_consistent(file, arrays)
+    ends = np.cumsum(arrays["counts"])[:-1]
+    split = (np.split(arrays[name], ends) for name in ("boxes", "scores", "labels"))
+    found = [OrientedBoxes(*parts) for parts in zip(*split, strict=True)]
+    names = arrays["images"].tolist()
+    return OrientedResults(
+        tuple(arrays["classes"].tolist()), dict(zip(names, found[: len(names)], strict=True))
+    )
+
+
+def _require_consistent(file: Path, arrays: dict[str, np.ndarray]) -> None:
+    count = len(arrays["boxes"])
+    shapes = {"boxes": (count, 5), "scores": (count,), "labels": (count,)}
+    fits = all(arrays[name].dtype.kind == kind for name, kind in _KINDS.items())
+    fits = fits and all(arrays[name].shape == shape for name, shape in shapes.items())
+    fits = fits and arrays["counts"].shape == arrays["images"].shape
+    if not fits or arrays["counts"].sum() != count:
+        raise ResultsError(f"{file} is damaged: its arrays don't fit each other; write it again")
+    labels, num_classes = arrays["labels"], len(arrays["classes"])
+    if count and not 0 <= labels.min() <= labels.max() < num_classes:
+        raise ResultsError(f"{file} has label {labels.max()}, expected 0..{num_classes - 1}")
+    if not np.isfinite(arrays["boxes"]).all() or not np.isfinite(arrays["scores"]).all():
+        raise ResultsError(f"{file} has boxes or scores that are not finite numbers")
+
+
+@METRICS.register_module()
+class SaveOrientedResults(BaseMetric):
+    """Write the predicted rotated boxes of a test to a file; measures nothing.
+
+    Args:
+        out_file: `.npz` file to write; an older one is replaced.
+    """
+
+    def __init__(self, out_file: str) -> None:
+        super().__init__(collect_device="cpu")
+        self.out_file = Path(out_file)
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            found = sample["pred_instances"]
+            values = (found[name].cpu().numpy() for name in ("bboxes", "scores", "labels"))
+            self.results.append((sample["img_id"], OrientedBoxes(*values)))
+
+    def compute_metrics(self, results: list[tuple[str, OrientedBoxes]]) -> dict[str, float]:
+        classes = tuple(self.dataset_meta["classes"])
+        save_results(self.out_file, OrientedResults(classes, dict(results)))
+        return {}

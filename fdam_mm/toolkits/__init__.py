@@ -1,0 +1,1 @@
+"""What we need of OpenMMLab's toolkits and what we change in them."""

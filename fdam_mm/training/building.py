@@ -1,0 +1,32 @@
+"""Building the runner of a config."""
+
+from mmengine.config import Config
+from mmengine.registry import RUNNERS, init_default_scope
+from mmengine.runner import Runner
+
+from fdam_mm.errors import UsageError
+from fdam_mm.toolkits.registration import TOOLKITS, register_toolkit
+from fdam_mm.toolkits.safe_loading import load_toolkit_checkpoints_safely
+
+from .config_errors import config_errors
+
+
+def build_runner(config: Config) -> Runner:
+    """Import the config's toolkit, so that its types are registered, and build the runner.
+
+    That is an :class:`FDAMRunner`, unless the config names another in ``runner_type``, as FSDP and
+    DeepSpeed through mmengine's ``FlexibleRunner`` need.
+
+    Raises:
+        UsageError: ``default_scope`` is not mmseg, mmdet or mmrotate, or a part that the config
+            names cannot be built.
+    """
+    scope = config.get("default_scope")
+    if scope not in TOOLKITS:
+        raise UsageError(f"default_scope is {scope!r}, expected one of {', '.join(TOOLKITS)}")
+    init_default_scope(scope)
+    register_toolkit(scope)
+    load_toolkit_checkpoints_safely(config.get("allow_pickle", False))
+    config.setdefault("runner_type", "FDAMRunner")
+    with config_errors(f"config {config.filename} cannot be built"):
+        return RUNNERS.build(config)

@@ -1,0 +1,138 @@
+"""Reading a config, overriding it, and seeing that what it names is there."""
+
+import difflib
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from fdam_mm.errors import MissingFileError, UsageError
+from fdam_mm.toolkits.quiet import quiet
+
+from .config_errors import config_errors
+
+_OF_TRAINING = ("last_checkpoint", "best_*.pth", "epoch_*.pth", "iter_*.pth")  # mmengine's files
+_PROJECT = Path(__file__).resolve().parents[2]
+# Beside the runner's arguments, what runners and tools read from a config that need not have it.
+_OPTIONAL = (
+    "activation_checkpointing",
+    "allow_pickle",
+    "compile",
+    "crop_size",
+    "efficient_conv_bn_eval",
+    "find_unused_parameters",
+    "model_wrapper_cfg",
+    "runner_type",
+    "strategy",
+    "sync_bn",
+    "tta_model",
+    "tta_pipeline",
+)
+
+
+def read_config(path: str, options: dict[str, Any]) -> Config:
+    """Read a config and override it.
+
+    ``data_root`` among the options moves every path of the dataloaders and evaluators that lies
+    under the config's own ``data_root``.
+
+    Raises:
+        MissingFileError: No such file, here or in the project; names the nearest ones.
+        UsageError: It is no config, or an option does not fit it.
+    """
+    file = next((f for f in (Path(path), _PROJECT / path) if f.is_file()), None)
+    if file is None:
+        known = [str(f.relative_to(_PROJECT)) for f in (_PROJECT / "configs").rglob("*.py")]
+        near = difflib.get_close_matches(path, known, n=3, cutoff=0.4)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise MissingFileError(f"config {path} does not exist{hint}")
+    with config_errors(f"config {file}"), quiet():  # custom_imports of toolkits
+        config = Config.fromfile(file)
+    _refuse_unknown(options, config)
+    old_root, new_root = config.get("data_root"), options.get("data_root")
+    with config_errors("--cfg-options"):
+        config.merge_from_dict(options)
+    if old_root and new_root:
+        for name, settings in config.items():
+            if settings is not None and name.endswith(("_dataloader", "_evaluator")):
+                _move_paths(settings, old_root.rstrip("/"), new_root.rstrip("/"))
+    return config
+
+
+def _refuse_unknown(options: dict[str, Any], config: Config) -> None:
+    """A new name at the top of a config would be read by nothing."""
+    known = {*config, *inspect.signature(Runner).parameters, *_OPTIONAL}
+    for key in options:
+        name = key.partition(".")[0]
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UsageError(f"--cfg-options {key}: the config has no {name}{hint}")
+
+
+def _move_paths(settings: Any, old_root: str, new_root: str) -> None:
+    items = settings.items() if isinstance(settings, dict) else enumerate(settings)
+    for key, value in list(items):
+        if isinstance(value, dict | list):
+            _move_paths(value, old_root, new_root)
+        elif isinstance(value, str) and f"{value}/".startswith(f"{old_root}/"):
+            settings[key] = new_root + value[len(old_root) :]
+
+
+def require_folder(path: str, argument: str) -> None:
+    """See that ``path`` is a folder or can become one.
+
+    Raises:
+        UsageError: It, or a part of it, is a file.
+    """
+    for part in (Path(path), *Path(path).parents):
+        if part.is_file():
+            raise UsageError(f"{argument} {path}: {part} is a file, expected a folder")
+
+
+def require_data(config: Config, *splits: str) -> None:
+    """See that the folders and annotation files of ``splits`` (train, val, test) are there.
+
+    The toolkits say it in as many ways as they have data sets, some of them hard to read.
+
+    Raises:
+        UsageError: One is missing; names it.
+    """
+    for loader in (f"{split}_dataloader" for split in splits):
+        for dataset in _datasets(config.get(loader)):
+            path = Path(dataset["data_root"], dataset.get("ann_file") or "")
+            if not path.exists():
+                raise UsageError(
+                    f"{path} of the config's {loader} does not exist. Prepare the data, see "
+                    "tools/prepare_data.py --help, or say where it is: --cfg-options "
+                    "data_root=FOLDER; tools/check_data.py CONFIG checks it"
+                )
+
+
+def _datasets(settings: Any) -> Iterator[dict[str, Any]]:
+    """Settings of data sets on a local disk, however deep they stand."""
+    if isinstance(settings, dict):
+        if settings.get("data_root") and not settings.get("backend_args"):
+            yield settings
+        settings = list(settings.values())
+    if isinstance(settings, list):
+        for value in settings:
+            yield from _datasets(value)
+
+
+def refuse_overwriting(config: Config) -> None:
+    """A new training in the folder of an old one would replace its checkpoints.
+
+    Raises:
+        UsageError: ``work_dir`` holds a training's files and ``resume`` is off.
+    """
+    folder = Path(config.work_dir)
+    old = [file for pattern in _OF_TRAINING for file in sorted(folder.glob(pattern))]
+    if old and not config.get("resume"):
+        raise UsageError(
+            f"{config.work_dir} holds {old[-1].name} of an earlier training. "
+            "Go on with it: --resume. Start afresh: --work-dir ANOTHER_FOLDER"
+        )

@@ -1,0 +1,119 @@
+"""mmengine's Runner with safe checkpoints, foreign layouts and gloo on CPUs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.dist import is_distributed
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
+from mmengine.registry import RUNNERS
+from mmengine.runner import BaseLoop, Runner
+from torch import distributed, nn
+
+from fdam_mm.checkpoints import convert, load, load_state
+from fdam_mm.checkpoints.fitting import Fit
+
+from .class_counts import require_class_counts
+from .config_errors import config_errors
+from .hooks import MeanLossHook
+
+
+@RUNNERS.register_module()
+class FDAMRunner(Runner):
+    """The Runner of every tool. What it does differently:
+
+    - Checkpoints are read without unpickling, unless the config says ``allow_pickle=True``.
+    - Foreign layouts are converted, and a checkpoint that does not fit is refused when evaluating
+      and resuming; as the start of a training (``load_from``) what fits is taken.
+    - Without CUDA, ``torchrun`` processes talk through gloo and SyncBN becomes BN.
+    - Checkpoints are written atomically.
+    - The logged training loss is the mean over processes.
+    - Oriented detectors keep their boxes in float32 under autocast.
+    - Heads whose number of classes is not the training data's are refused.
+    """
+
+    _fit: Fit = "exact"
+
+    def train(self) -> nn.Module:
+        self._fit = "exact" if self._resume else "finetune"
+        return super().train()
+
+    def build_train_loop(self, loop: BaseLoop | Mapping[str, Any]) -> BaseLoop:
+        with config_errors("the config's train_dataloader or train_cfg"):
+            loop = super().build_train_loop(loop)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        require_class_counts(model, getattr(loop.dataloader.dataset, "metainfo", {}))
+        return loop
+
+    def build_val_loop(self, loop: BaseLoop | Mapping[str, Any]) -> BaseLoop:
+        with config_errors("the config's val_dataloader, val_evaluator or val_cfg"):
+            return super().build_val_loop(loop)
+
+    def build_test_loop(self, loop: BaseLoop | Mapping[str, Any]) -> BaseLoop:
+        with config_errors("the config's test_dataloader, test_evaluator or test_cfg"):
+            return super().build_test_loop(loop)
+
+    def build_optim_wrapper(self, *args: Any, **kwargs: Any) -> Any:
+        with config_errors("the config's optim_wrapper"):
+            return super().build_optim_wrapper(*args, **kwargs)
+
+    def build_param_scheduler(self, *args: Any, **kwargs: Any) -> Any:
+        with config_errors("the config's param_scheduler"):
+            return super().build_param_scheduler(*args, **kwargs)
+
+    def setup_env(self, env_cfg: Mapping[str, Any]) -> None:
+        if self._launcher == "pytorch" and not torch.cuda.is_available() and not is_distributed():
+            distributed.init_process_group(backend="gloo")
+        super().setup_env(env_cfg)
+
+    def build_model(self, model: nn.Module | Mapping[str, Any]) -> nn.Module:
+        model = super().build_model(model)
+        if self.cfg.get("default_scope") == "mmrotate":
+            from fdam_mm.oriented.float32_boxes import keep_boxes_in_float32  # needs mmdet
+
+            keep_boxes_in_float32(model)
+        return model
+
+    def wrap_model(
+        self, model_wrapper_cfg: Mapping[str, Any] | None, model: nn.Module
+    ) -> nn.Module:
+        on_cpu = self.distributed and not torch.cuda.is_available()
+        if not on_cpu or model_wrapper_cfg is not None or is_model_wrapper(model):
+            return super().wrap_model(model_wrapper_cfg, model)
+        self.logger.warning(
+            "no CUDA: SyncBN becomes BN, with the statistics of each process alone"
+        )
+        return MMDistributedDataParallel(
+            revert_sync_batchnorm(model),
+            device_ids=None,
+            broadcast_buffers=False,
+            find_unused_parameters=self.cfg.get("find_unused_parameters", False),
+        )
+
+    def register_hooks(self, *args: Any, **kwargs: Any) -> None:
+        super().register_hooks(*args, **kwargs)
+        self.register_hook(MeanLossHook(), priority="HIGHEST")
+
+    def save_checkpoint(
+        self, *args: Any, backend_args: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        backend_args = backend_args or dict(backend="atomic_local")
+        super().save_checkpoint(*args, backend_args=backend_args, **kwargs)
+
+    def load_checkpoint(self, filename: str, *_: Any, **__: Any) -> dict[str, Any]:
+        """Load a checkpoint into the model and return it, see the class.
+
+        Raises:
+            FileNotFoundError, fdam_mm.checkpoints.CheckpointError: It cannot be used.
+        """
+        checkpoint = load(filename, allow_pickle=self.cfg.get("allow_pickle", False))
+        # Runner.resume would execute this text as a config file, only to compare GPU counts.
+        if isinstance(checkpoint.get("meta"), dict):
+            checkpoint["meta"].pop("config", None)
+        # Before the hooks: EMAHook fills its averaged model from here and ignores foreign keys.
+        checkpoint["state_dict"] = convert(checkpoint)
+        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        load_state(model, checkpoint["state_dict"], str(filename), fit=self._fit)
+        self._has_loaded = True
+        return checkpoint
