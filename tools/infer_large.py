@@ -19,7 +19,7 @@ from fdam_mm.cli.arguments import add_config_arguments, parser
 from fdam_mm.cli.errors import clear_errors
 from fdam_mm.data.pictures.rows import picture_size
 from fdam_mm.data.pictures.windows import place_windows
-from fdam_mm.errors import PictureError, UsageError
+from fdam_mm.errors import MissingFileError, PictureError, UsageError
 from fdam_mm.files import new_folder
 from fdam_mm.oriented.float32_boxes import keep_boxes_in_float32
 from fdam_mm.oriented.large_picture import detect_windows, reduced_picture
@@ -98,7 +98,7 @@ def choose_windows(
         raise UsageError("the config's test pipeline resizes to no square; pass --size")
     overlap = size // 5 if overlap is None else overlap
     if not image.is_file():
-        raise FileNotFoundError(f"picture {image} does not exist")
+        raise MissingFileError(f"picture {image} does not exist")
     return place_windows(*picture_size(image), [size], [overlap])
 
 

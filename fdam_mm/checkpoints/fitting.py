@@ -9,7 +9,7 @@ from typing import Literal
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from fdam_mm.errors import CheckpointMismatchError
+from fdam_mm.errors import CheckpointMismatchError, MissingFileError
 from fdam_mm.layers import AttInv, FreqScale
 
 from .converting import convert, unwrap
@@ -116,13 +116,13 @@ def load_pretrained(
         allow_pickle: See :func:`fdam_mm.checkpoints.load`.
 
     Raises:
-        FileNotFoundError, CheckpointError: See :func:`fdam_mm.checkpoints.load`.
+        MissingFileError, CheckpointError: See :func:`fdam_mm.checkpoints.load`.
         CheckpointMismatchError: The file does not fit ``module``.
     """
     try:
         loaded = load(checkpoint, allow_pickle)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
+    except MissingFileError as error:
+        raise MissingFileError(
             f"{error}. Pretrained files are fetched by hand, the README says where from; to start "
             "from scratch: --cfg-options model.backbone.init_cfg=None"
         ) from error

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
-from fdam_mm.errors import CheckpointError, UnsafeCheckpointError
+from fdam_mm.errors import CheckpointError, MissingFileError, UnsafeCheckpointError
 
 _NAMED_BY_CONTENT = re.compile(r"-[0-9a-f]{8,}\.")  # torch's custom: NAME-SHA256.pth
 _process_allows_pickle = False
@@ -39,13 +39,13 @@ def load(path: str | Path, allow_pickle: bool = False) -> dict[str, Any]:
         ``meta`` and the like. :func:`fdam_mm.checkpoints.convert` takes either.
 
     Raises:
-        FileNotFoundError: No such file.
+        MissingFileError: No such file.
         UnsafeCheckpointError: The file needs unpickling and ``allow_pickle`` is False.
         CheckpointError: The file is truncated, damaged or no checkpoint, or cannot be fetched.
     """
     file = _fetch(str(path))
     if not file.is_file():
-        raise FileNotFoundError(f"checkpoint {path} does not exist{_neighbours(file)}")
+        raise MissingFileError(f"checkpoint {path} does not exist{_neighbours(file)}")
     checkpoint = _read(file, allow_pickle or _process_allows_pickle)
     if not isinstance(checkpoint, dict):
         raise CheckpointError(

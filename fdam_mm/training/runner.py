@@ -104,7 +104,7 @@ class FDAMRunner(Runner):
         """Load a checkpoint into the model and return it, see the class.
 
         Raises:
-            FileNotFoundError, fdam_mm.checkpoints.CheckpointError: It cannot be used.
+            MissingFileError, CheckpointError: It cannot be used.
         """
         checkpoint = load(filename, allow_pickle=self.cfg.get("allow_pickle", False))
         # Runner.resume would execute this text as a config file, only to compare GPU counts.

@@ -123,7 +123,7 @@ class FDAMTimmBackbone(PretrainedBackbone):
         """Load the weights of ``pretrained`` or ``init_cfg``; without, timm's own start stays.
 
         Raises:
-            FileNotFoundError, CheckpointError: The file is missing, damaged, needs unpickling or
+            MissingFileError, CheckpointError: The file is missing, damaged, needs unpickling or
                 does not fit.
         """
         if isinstance(self.init_cfg, dict):

@@ -15,7 +15,7 @@ from fdam_mm.data.demo.demo_set import write_demo_set
 from fdam_mm.data.demo.scenes import CLASSES
 from fdam_mm.errors import ConfigError
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 SIZE = (20, 30)  # height, width
 
 

@@ -13,7 +13,7 @@ from fdam_mm.data.demo import demo_set
 from fdam_mm.data.demo.demo_set import LAYOUTS, RECORD, write_demo_set
 from fdam_mm.data.demo.scenes import CLASSES
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 IMAGE = "images/training/DEMO_train_00000001.jpg"
 ANNOTATION = "annotations/training/DEMO_train_00000001.png"
 

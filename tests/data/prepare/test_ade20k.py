@@ -13,7 +13,7 @@ from fdam_mm.data.prepare import ade20k
 from fdam_mm.data.prepare.ade20k import FOLDER, layout_problems, prepare_ade20k
 from fdam_mm.errors import PreparationError
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 FILES = {
     f"{FOLDER}/images/training/a.jpg": b"image a" * 400,
     f"{FOLDER}/annotations/training/a.png": b"labels a" * 400,
