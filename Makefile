@@ -1,32 +1,52 @@
-# make demo            installs, then trains and evaluates a small FDAM segmentor on drawn pictures
-# make demo-maskdino   the same with a small Mask DINO: boxes, masks and panoptic segments
-# make demo-dota       the same with a small LSKNet detector: rotated boxes
-# make test            installs, then lint and all tests
-# All make .venv where it is missing. PYTHON=python3.12 chooses the interpreter.
+# Every target makes .venv where it is missing. PYTHON=python3.12 chooses the interpreter.
 
 PYTHON ?= python3
 VENV := .venv
+JOBS ?= auto
+# What needs neither mmcv nor the toolkits, so that `make check` is quick on any machine.
+TYPED := fdam_mm/errors.py fdam_mm/files.py
+QUICK := tests/layers tests/test_import.py
 
-.PHONY: demo demo-maskdino demo-dota test install lint clean
+.PHONY: help demo demo-maskdino demo-dota test check lint format types coverage install light clean
 
-demo: install
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+demo: install  ## train and evaluate a small FDAM segmentor on drawn pictures
 	$(VENV)/bin/python tools/demo.py
 
-demo-maskdino: install
+demo-maskdino: install  ## the same with a small Mask DINO: boxes, masks and panoptic segments
 	$(VENV)/bin/python tools/demo.py configs/demo/fdam-mask-dino_demo.py
 
-demo-dota: install
+demo-dota: install  ## the same with a small LSKNet detector: rotated boxes
 	$(VENV)/bin/python tools/demo.py configs/demo/fdam-oriented-rcnn_lsknet_demo.py
 
-test: install lint
-	$(VENV)/bin/python -m pytest
+test: install lint types  ## lint, types and all tests, in JOBS processes
+	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadscope
+
+check: light lint types  ## lint, types and the quick tests: two minutes, without mmcv
+	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadscope -m "not slow" $(QUICK)
+
+lint: light
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: light
+	$(VENV)/bin/mypy $(TYPED)
+
+format: light  ## format the code and sort its imports
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+coverage: install  ## which lines the tests reach
+	$(VENV)/bin/coverage run --source fdam_mm -m pytest
+	$(VENV)/bin/coverage report --skip-covered --sort cover
 
 install:
 	@PYTHON=$(PYTHON) tools/install.sh $(VENV)
 
-lint: install
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
+light:
+	@PYTHON=$(PYTHON) tools/install.sh --light $(VENV)
 
-clean:
+clean:  ## remove the environment and what builds left
 	rm -rf $(VENV) build *.egg-info

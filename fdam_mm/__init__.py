@@ -8,10 +8,9 @@ alone.
 from importlib.util import find_spec
 
 from .inject import apply_fdam, register_adapter
-
-__version__ = "0.1.0"
+from .version import __version__
 
 if find_spec("mmengine"):
     from . import models, oriented, training  # noqa: F401
 
-__all__ = ["apply_fdam", "register_adapter"]
+__all__ = ["__version__", "apply_fdam", "register_adapter"]

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Install fdam_mm and the versions of requirements.txt into a virtual environment.
 #
-#   tools/install.sh [FOLDER]       default: .venv
+#   tools/install.sh [--light] [FOLDER]       default: .venv
 #
+# --light leaves OpenMMLab and timm out: torch, and what lint, types and the quick tests need.
 # torch comes first, because mmcv is compiled against it: about 5 minutes on 2 cores, or seconds
 # where PIP_FIND_LINKS points to a folder that holds its wheel. PYTHON chooses the interpreter.
 # example:
@@ -10,6 +11,7 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+light=; if [[ ${1:-} = --light ]]; then light=light; shift; fi
 venv=${1:-$root/.venv}
 python=${PYTHON:-python3}
 needed_gb=12
@@ -17,13 +19,15 @@ needed_gb=12
 fail() { printf '\ninstall: %s\n' "$*" >&2; exit 1; }
 step() { printf '\n[%s/5] %s\n' "$1" "$2"; }
 pinned() { grep -E "^($1)==" "$root/requirements.txt"; }
+for_light="numpy|pillow|opencv-python-headless|safetensors|tqdm|pytest|pytest-xdist|hypothesis|ruff|mypy"
 
-case "${1:-}" in -h|--help) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;; esac
+case "${1:-}" in -h|--help) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;; esac
 [[ $venv = /* ]] || venv=$PWD/$venv
 
 # Nothing to do where this very installation is already there.
-stamp=$(cat "$root/requirements.txt" "$root/setup.py" "${BASH_SOURCE[0]}" | cksum)
-[[ -f $venv/.fdam_mm && $(<"$venv/.fdam_mm") = "$stamp $root" ]] && exit 0
+stamp=$(cat "$root/requirements.txt" "$root/pyproject.toml" "${BASH_SOURCE[0]}" | cksum)
+there=$(cat "$venv/.fdam_mm" 2>/dev/null || true)
+[[ $there = "$stamp $root" || $there = "$stamp $root $light" ]] && exit 0
 
 command -v "$python" >/dev/null || fail "$python not found; set PYTHON to a Python 3.10 or newer"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
@@ -41,6 +45,14 @@ pip=("$venv/bin/python" -m pip)
 step 2 "torch and torchvision (several GB)"
 mapfile -t torch < <(pinned "torch|torchvision")
 "${pip[@]}" install "${torch[@]}"
+
+if [[ $light ]]; then
+  mapfile -t others < <(pinned "$for_light")
+  "${pip[@]}" install --quiet "${others[@]}"
+  "${pip[@]}" install --quiet --no-build-isolation --no-deps --editable "$root"
+  echo "$stamp $root light" > "$venv/.fdam_mm"
+  exit 0
+fi
 
 step 3 "mmcv with its compiled operations"
 mmcv=$(pinned onedl-mmcv)
