@@ -1,16 +1,10 @@
-"""fdam_mm: Frequency-Dynamic Attention Modulation for OpenMMLab.
+"""fdam_mm: Frequency-Dynamic Attention Modulation for vision backbones.
 
-Importing the package registers its models, hooks and optimizer constructor in mmengine's root
-registry, where mmengine is installed; ``fdam_mm.layers`` and ``fdam_mm.apply_fdam`` need torch
-alone.
+This, ``fdam_mm.layers`` and ``fdam_mm.inject`` need torch and import nothing else, whatever is
+installed. ``fdam_mm.openmmlab`` registers the models and all else for OpenMMLab's toolkits.
 """
-
-from importlib.util import find_spec
 
 from .inject import apply_fdam, register_adapter
 from .version import __version__
-
-if find_spec("mmengine"):
-    from . import models, oriented, training  # noqa: F401
 
 __all__ = ["__version__", "apply_fdam", "register_adapter"]

@@ -1,44 +1,115 @@
-"""Importing: silent, once in the root registry, and the layers with torch alone."""
+"""Importing: the root needs torch alone, whatever is installed; registration is one module."""
 
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
 from support.tools import ROOT
 
+OTHERS = ("mmengine", "mmcv", "mmseg", "mmdet", "mmrotate", "timm", "cv2")
+USE_LAYERS = """
+import torch
+from fdam_mm.inject import apply_fdam
+from fdam_mm.layers import AttInvAttention, FreqScale
+FreqScale(32)(AttInvAttention(32, 4)(torch.randn(1, 12, 32)), hw=(3, 4))
+"""
 
-def python(code: str) -> str:
+
+def python(code: str, *folders: Path) -> str:
+    """What ``code`` prints; ``folders`` come before everything else on the path."""
+    path = [str(folder) for folder in (*folders, ROOT)]
     done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "-c", code],
+        [
+            sys.executable,
+            "-W",
+            "error::UserWarning",
+            "-c",
+            f"import sys; sys.path[:0] = {path}\n{code}",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        check=True,
     )
+    assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout + done.stderr
 
 
-def test_import_is_silent() -> None:
-    code = "import fdam_mm; from mmengine.registry import MODELS; "
-    assert python(code + "assert MODELS.get('FDAMVisionTransformer')") == ""
+def _stubs(folder: Path, packages: tuple[str, ...], body: str) -> Path:
+    for package in packages:
+        (folder / package).mkdir()
+        (folder / package / "__init__.py").write_text(body)
+    return folder
 
 
-def test_layers_need_torch_alone() -> None:
-    """Where no package of OpenMMLab can be found, the layers import and run."""
+def test_root_imports_torch_alone() -> None:
+    """Not one package more, though all of OpenMMLab is installed here."""
     code = """
-import sys
+import torch, torch._dynamo
+before = set(sys.modules)
+import fdam_mm, fdam_mm.inject, fdam_mm.layers
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(new - set(sys.stdlib_module_names))
+"""
+    assert python(code).strip() == "{'fdam_mm'}"
 
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("mmengine", "mmcv", "mmseg", "mmdet", "mmrotate", "timm", "cv2"):
-            raise ModuleNotFoundError(name)
 
-sys.meta_path.insert(0, Absent())
-import importlib.util
-find_spec = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *a: None if name == "mmengine" else find_spec(name, *a)
-import torch
-from fdam_mm.layers import AttInvAttention, FreqScale
-FreqScale(32)(AttInvAttention(32, 4)(torch.randn(1, 12, 32)), hw=(3, 4))
-assert not [m for m in sys.modules if m.startswith(("mmengine", "mmcv", "mmseg"))]
+@pytest.mark.parametrize("error", ["RuntimeError('built for another torch')", "AssertionError"])
+def test_layers_where_others_are_broken(error: str, tmp_path: Path) -> None:
+    stubs = _stubs(tmp_path, OTHERS, f"raise {error}")
+    assert python(USE_LAYERS, stubs) == ""
+
+
+def test_layers_where_mmengine_is_alone(tmp_path: Path) -> None:
+    """As where a cv2 or mmcv would not install: found by name, absent on import."""
+    stubs = _stubs(tmp_path, OTHERS[1:], "raise ModuleNotFoundError(__name__, name=__name__)")
+    assert python(USE_LAYERS, stubs) == ""
+
+
+def test_registration_is_silent_and_complete() -> None:
+    code = """
+import fdam_mm.openmmlab
+from mmengine import registry
+for kind, name in [
+    ("MODELS", "FDAMVisionTransformer"), ("MODELS", "FDAMTimmBackbone"), ("MODELS", "LSKNet"),
+    ("MODELS", "MaskDINO"), ("MODELS", "ViTPyramid"), ("RUNNERS", "FDAMRunner"),
+    ("HOOKS", "MeanLossHook"), ("OPTIM_WRAPPERS", "BFloat16OptimWrapper"),
+    ("OPTIM_WRAPPER_CONSTRUCTORS", "FDAMOptimWrapperConstructor"),
+    ("METRICS", "SaveOrientedResults"), ("METRICS", "CocoPanopticQuality"),
+    ("TRANSFORMS", "LoadCocoPanoptic"), ("VISUALIZERS", "PanelVisualizer"),
+    ("VISUALIZERS", "RotatedBoxVisualizer"),
+]:
+    assert getattr(registry, kind).get(name), name
+"""
+    assert python(code) == ""
+
+
+def test_registration_without_what_a_part_needs(tmp_path: Path) -> None:
+    """mmdet broken, timm absent: the segmentation backbones are there, and one warning."""
+    _stubs(tmp_path, ("mmdet",), "raise AssertionError('MMCV==9.9.9 is used')")
+    _stubs(tmp_path, ("timm",), "raise ModuleNotFoundError(__name__, name=__name__)")
+    code = """
+import warnings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import fdam_mm.openmmlab
+    from fdam_mm.models import FDAMVisionTransformer
+from mmengine.registry import MODELS
+print(*(w.message for w in caught if "fdam_mm" in str(w.message)), sep="\\n")
+print([n for n in ("FDAMVisionTransformer", "MaskDINO", "FDAMTimmBackbone") if MODELS.get(n)])
+"""
+    warning, found = python(code, tmp_path).strip().splitlines()[-2:]
+    assert "needs mmdet" in warning and "MMCV==9.9.9 is used" in warning
+    assert found == "['FDAMVisionTransformer']"
+
+
+def test_tools_register_for_configs_that_name_nothing(tmp_path: Path) -> None:
+    """A user's config need not have custom_imports where our tools read it."""
+    (tmp_path / "config.py").write_text("model = dict(type='FDAMVisionTransformer')")
+    code = f"""
+from fdam_mm.training.config import read_config
+config = read_config({str(tmp_path / "config.py")!r}, {{}})
+from mmengine.registry import MODELS
+assert MODELS.get(config.model.type)
 """
     assert python(code) == ""

@@ -84,7 +84,7 @@ fi
 
 step 5 "fdam_mm itself"
 "${pip[@]}" install --quiet --no-build-isolation --no-deps --editable "$root"
-"$venv/bin/python" -c 'import fdam_mm, mmcv.ops, mmseg.models' ||
+"$venv/bin/python" -c 'import fdam_mm.openmmlab, mmcv.ops, mmseg.models' ||
   fail "the installation is there and does not import; remove $venv and try again"
 echo "$stamp $root" > "$venv/.fdam_mm"
 printf '\nready: %s\n' "$venv/bin/python"

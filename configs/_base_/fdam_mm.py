@@ -1,2 +1,2 @@
-# Registers fdam_mm's models, hooks and optimizer constructor; every config inherits it.
-custom_imports = dict(imports=["fdam_mm"], allow_failed_imports=False)
+# Registers all of fdam_mm's types; every config inherits it.
+custom_imports = dict(imports=["fdam_mm.openmmlab"], allow_failed_imports=False)

@@ -2,9 +2,6 @@
 #   tools/make_demo_set.py data/demo_coco --layout coco --train 1024
 # It predicts boxes and masks of the objects, and panoptic segments of everything.
 _base_ = ["mmdet::_base_/default_runtime.py", "../_base_/fdam_mm.py"]
-custom_imports = dict(
-    imports=["fdam_mm", "fdam_mm.panoptic", "fdam_mm.visualization"], allow_failed_imports=False
-)
 thing_classes = (
     "coarse_horizontal",
     "coarse_vertical",

@@ -1,7 +1,6 @@
 # A small LSKNet with Oriented R-CNN, from scratch, on the generated demo set in DOTA's layout
 # (tools/make_demo_set.py data/demo_dota --layout dota); minutes on two CPU cores.
 _base_ = "../lsknet/oriented-rcnn-le90_lsknet-t_fpn_1x_dota.py"
-custom_imports = dict(imports=["fdam_mm", "fdam_mm.visualization"], allow_failed_imports=False)
 classes = (
     "plane",
     "small-vehicle",

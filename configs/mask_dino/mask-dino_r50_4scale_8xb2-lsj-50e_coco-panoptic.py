@@ -1,6 +1,5 @@
 # The data and PQ work without panopticapi: fdam_mm.panoptic.
 _base_ = ["mmdet::_base_/datasets/coco_panoptic.py", "../_base_/mask_dino_r50.py"]
-custom_imports = dict(imports=["fdam_mm", "fdam_mm.panoptic"], allow_failed_imports=False)
 image_size = (1024, 1024)
 model = dict(
     data_preprocessor=dict(pad_seg=True, seg_pad_value=255),

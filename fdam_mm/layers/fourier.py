@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.nn import functional as F
 
 
@@ -95,6 +94,8 @@ def _constant_grid(*grid: int | torch.device | torch.dtype) -> FourierGrid:
 def _cached_grid(
     height: int, width: int, filter_size: int, device: torch.device, dtype: torch.dtype
 ) -> FourierGrid:
+    from torch._subclasses.fake_tensor import unset_fake_temporarily  # slow to import
+
     # Kept tensors must be ordinary ones, whatever mode the first call runs in.
     with (
         unset_fake_temporarily(),

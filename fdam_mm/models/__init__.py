@@ -1,19 +1,17 @@
-"""Models, registered in mmengine's root registry so that every OpenMMLab toolkit finds them."""
+"""Models, registered in mmengine's root registry so that every OpenMMLab toolkit finds them.
 
-from importlib.util import find_spec
+Mask DINO needs mmdet, :class:`FDAMTimmBackbone` timm; without these the others are there.
+"""
 
-from .backbones import FDAMMixVisionTransformer, FDAMTimmBackbone, FDAMVisionTransformer, LSKNet
+from fdam_mm.toolkits.optional import importable
+
+from . import backbones
+from .backbones import *  # noqa: F403
 from .necks import ViTPyramid
 
-__all__ = [
-    "FDAMMixVisionTransformer",
-    "FDAMTimmBackbone",
-    "FDAMVisionTransformer",
-    "LSKNet",
-    "ViTPyramid",
-]
+__all__ = [*backbones.__all__, "ViTPyramid"]
 
-if find_spec("mmdet"):
+if importable("mmdet.models"):
     from .mask_dino import MaskDINO, MaskDINOFusionHead, MaskDINOHead, MaskDINOPixelDecoder
 
     __all__ += ["MaskDINO", "MaskDINOFusionHead", "MaskDINOHead", "MaskDINOPixelDecoder"]

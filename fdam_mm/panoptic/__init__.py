@@ -1,4 +1,4 @@
-"""COCO panoptic data and PQ without `panopticapi`; import it in a config's `custom_imports`."""
+"""COCO panoptic data and PQ without `panopticapi`."""
 
 from .loading import LoadCocoPanoptic
 from .metric import CocoPanopticQuality

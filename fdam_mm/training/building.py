@@ -4,6 +4,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
+import fdam_mm.openmmlab  # noqa: F401  registers our types
 from fdam_mm.errors import UsageError
 from fdam_mm.toolkits.registration import TOOLKITS, register_toolkit
 from fdam_mm.toolkits.safe_loading import load_toolkit_checkpoints_safely

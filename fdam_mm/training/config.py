@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+import fdam_mm.openmmlab  # noqa: F401  before a config is read: it names our types, and mmseg::
 from fdam_mm.errors import MissingFileError, UsageError
 from fdam_mm.toolkits.quiet import quiet
 

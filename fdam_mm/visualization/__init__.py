@@ -1,4 +1,4 @@
-"""Drawing results of mmdet's and mmrotate's models; import it in a config's `custom_imports`."""
+"""Drawing results of mmdet's and mmrotate's models."""
 
 from .panels import PanelVisualizer
 from .rotated_visualizer import RotatedBoxVisualizer

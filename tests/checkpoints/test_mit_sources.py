@@ -11,7 +11,7 @@ from mmengine.runner.checkpoint import load_checkpoint
 from mmseg.models.backbones import MixVisionTransformer, VisionTransformer
 from torch import Tensor, nn
 
-import fdam_mm  # noqa: F401  registers the runner
+import fdam_mm.openmmlab  # noqa: F401  registers the runner
 from fdam_mm.checkpoints import convert, detect, load_pretrained, load_state
 from fdam_mm.errors import CheckpointError
 from fdam_mm.models import FDAMMixVisionTransformer

@@ -10,7 +10,7 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-import fdam_mm  # noqa: F401  registers the models and finds mmseg's packaged configs
+import fdam_mm.openmmlab  # noqa: F401  registers the models and finds mmseg's packaged configs
 from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.models import FDAMMixVisionTransformer
 

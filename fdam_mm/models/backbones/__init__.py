@@ -1,8 +1,14 @@
 """Backbones, each plain (``fdam=None``) and with FDAM."""
 
+from fdam_mm.toolkits.optional import importable
+
 from .lsknet import LSKNet
 from .mit import FDAMMixVisionTransformer
-from .timm import FDAMTimmBackbone
 from .vit import FDAMVisionTransformer
 
-__all__ = ["FDAMMixVisionTransformer", "FDAMTimmBackbone", "FDAMVisionTransformer", "LSKNet"]
+__all__ = ["FDAMMixVisionTransformer", "FDAMVisionTransformer", "LSKNet"]
+
+if importable("timm"):
+    from .timm import FDAMTimmBackbone
+
+    __all__ += ["FDAMTimmBackbone"]

@@ -1,0 +1,15 @@
+"""Everything of ours for OpenMMLab: importing this registers it in mmengine's root registry.
+
+Models, runner, hooks, optimizer constructor, metrics, transforms and visualizers, for configs::
+
+    custom_imports = dict(imports=["fdam_mm.openmmlab"], allow_failed_imports=False)
+
+It also lets ``_base_ = ["mmseg::..."]`` find the configs inside onedl-mmsegmentation. What needs
+mmdet or timm is left out where these are not installed, and with a warning where they are broken.
+"""
+
+from . import models, oriented, training  # noqa: F401
+from .toolkits.optional import importable
+
+if importable("mmdet.models"):
+    from . import panoptic, visualization  # noqa: F401
