@@ -57,5 +57,9 @@ class CheckpointMismatchError(CheckpointError):
     """A checkpoint whose keys or shapes do not fit the model."""
 
 
+class DivergedError(FDAMError, ArithmeticError):
+    """A training's losses or weights are no longer finite numbers; the message says where."""
+
+
 class UnservedError(FDAMError, ValueError):
     """A model, or a part of it, that FDAM cannot be put into; the model is unchanged."""

@@ -1,10 +1,11 @@
 """Putting a converted state dict into a model, and saying clearly what does not fit."""
 
+import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from fdam_mm.errors import CheckpointMismatchError, MissingFileError
 from fdam_mm.layers import AttInv, FreqScale
 
 from .converting import convert, unwrap
+from .finite import listing, meant_infinities, non_finite
 from .loading import load
 
 Fit = Literal["exact", "pretrained", "finetune"]
@@ -83,6 +85,7 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], origin: str, fit: 
     Raises:
         CheckpointMismatchError: It does not fit; the message lists keys, shapes and likely causes.
     """
+    warn_of_non_finite(state, origin, meant_infinities(model.state_dict()))
     before = {k: v.clone() for k, v in model.state_dict().items()} if fit != "finetune" else None
     differences = _load_what_fits(model, state)
     optional = _new_layer_keys(model) if fit == "pretrained" else set()
@@ -93,11 +96,25 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], origin: str, fit: 
         return
     num_fitting = len(state) - len(differences.unexpected) - len(differences.mismatched)
     if fit == "finetune" and num_fitting > 0:
-        print_log(f"{origin}: {num_fitting} tensors loaded; {differences}", "current", 30)
+        print_log(
+            f"{origin}: {num_fitting} tensors loaded; {differences}", "current", logging.WARNING
+        )
         return
     if before is not None:
         model.load_state_dict(before)
     raise CheckpointMismatchError(f"{origin} does not fit the model.\n{differences}")
+
+
+def warn_of_non_finite(state: Mapping[str, Any], origin: str, meant: Collection[str] = ()) -> None:
+    """Say it where tensors read from ``origin`` hold a nan or an infinity; see `non_finite`."""
+    bad = non_finite(state, meant)
+    if bad:
+        print_log(
+            f"{origin}: {len(bad)} tensors are not finite (nan or infinity): {listing(bad)}. They "
+            "were broken when they were saved; take an earlier checkpoint",
+            logger="current",
+            level=logging.WARNING,
+        )
 
 
 def load_pretrained(

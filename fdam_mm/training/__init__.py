@@ -3,6 +3,7 @@
 from fdam_mm.toolkits.packaged_configs import find_packaged_configs
 
 from .atomic_backend import AtomicLocalBackend
+from .finite import FiniteHook
 from .hooks import MeanLossHook
 from .layer_decay import FDAMOptimWrapperConstructor
 from .precision import BFloat16OptimWrapper
@@ -13,6 +14,7 @@ __all__ = [
     "BFloat16OptimWrapper",
     "FDAMOptimWrapperConstructor",
     "FDAMRunner",
+    "FiniteHook",
     "MeanLossHook",
 ]
 

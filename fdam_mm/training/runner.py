@@ -11,10 +11,12 @@ from mmengine.runner import BaseLoop, Runner
 from torch import distributed, nn
 
 from fdam_mm.checkpoints import convert, load, load_state
-from fdam_mm.checkpoints.fitting import Fit
+from fdam_mm.checkpoints.finite import meant_infinities
+from fdam_mm.checkpoints.fitting import Fit, warn_of_non_finite
 
 from .class_counts import require_class_counts
 from .config_errors import config_errors
+from .finite import require_finite
 from .hooks import MeanLossHook
 
 
@@ -30,6 +32,8 @@ class FDAMRunner(Runner):
     - The logged training loss is the mean over processes.
     - Oriented detectors keep their boxes in float32 under autocast.
     - Heads whose number of classes is not the training data's are refused.
+    - A training that is no longer finite ends (:class:`FiniteHook`, which the config sets as
+      ``default_hooks.finite``), and weights that are not finite are never saved.
     """
 
     _fit: Fit = "exact"
@@ -72,6 +76,7 @@ class FDAMRunner(Runner):
             from fdam_mm.oriented.float32_boxes import keep_boxes_in_float32  # needs mmdet
 
             keep_boxes_in_float32(model)
+        self.meant_infinities = meant_infinities(model.state_dict())
         return model
 
     def wrap_model(
@@ -90,15 +95,30 @@ class FDAMRunner(Runner):
             find_unused_parameters=self.cfg.get("find_unused_parameters", False),
         )
 
-    def register_hooks(self, *args: Any, **kwargs: Any) -> None:
-        super().register_hooks(*args, **kwargs)
+    def register_hooks(
+        self, default_hooks: Mapping[str, Any] | None = None, custom_hooks: Any = None
+    ) -> None:
+        default_hooks = dict(default_hooks or {})
+        default_hooks["finite"] = {"type": "FiniteHook", **(default_hooks.get("finite") or {})}
+        super().register_hooks(default_hooks, custom_hooks)
         self.register_hook(MeanLossHook(), priority="HIGHEST")
 
     def save_checkpoint(
-        self, *args: Any, backend_args: Mapping[str, Any] | None = None, **kwargs: Any
+        self,
+        out_dir: str,
+        filename: str,
+        *args: Any,
+        backend_args: Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
+        """As mmengine's; all processes have to call it, the first one writes.
+
+        Raises:
+            DivergedError: The weights are not finite.
+        """
+        require_finite(self, f"{filename} is not saved")
         backend_args = backend_args or dict(backend="atomic_local")
-        super().save_checkpoint(*args, backend_args=backend_args, **kwargs)
+        super().save_checkpoint(out_dir, filename, *args, backend_args=backend_args, **kwargs)
 
     def load_checkpoint(self, filename: str, *_: Any, **__: Any) -> dict[str, Any]:
         """Load a checkpoint into the model and return it, see the class.
@@ -115,5 +135,8 @@ class FDAMRunner(Runner):
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         load_state(model, checkpoint["state_dict"], str(filename), fit=self._fit)
+        if self._resume:
+            parts = {k: checkpoint[k] for k in ("ema_state_dict", "optimizer") if k in checkpoint}
+            warn_of_non_finite(parts, str(filename))
         self._has_loaded = True
         return checkpoint
