@@ -49,7 +49,7 @@ def main() -> None:
         raise UsageError(f"{args.config} has no demo_set; take one of configs/demo/")
     folder = Path("work_dirs/demo") / time.strftime("%Y%m%d_%H%M%S")
     folder.mkdir(parents=True)
-    options = [f"{k}={v}" for k, v in args.cfg_options.items()]
+    options = [f"{key}={value!r}" for key, value in args.cfg_options.items()]
     overrides = ["--cfg-options", *options] if options else []
 
     print("1/4  drawing the demo set")

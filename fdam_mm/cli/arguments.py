@@ -3,9 +3,11 @@
 import argparse
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from fdam_mm.training.config import read_config, require_folder
+
+from .overrides import parse_override
 
 
 def parser(description: str, example: str) -> argparse.ArgumentParser:
@@ -17,8 +19,8 @@ def parser(description: str, example: str) -> argparse.ArgumentParser:
     )
 
 
-class _Overrides(DictAction):
-    """mmengine's KEY=VALUE, with its mistakes as argparse's."""
+class _Overrides(argparse.Action):
+    """KEY=VALUE, as often as one likes, into one dict."""
 
     def __call__(
         self,
@@ -27,13 +29,19 @@ class _Overrides(DictAction):
         values: list[str],
         option_string: str | None = None,
     ) -> None:
-        wrong = [value for value in values if "=" not in value]
-        if wrong:
-            parser.error(f"{option_string} takes KEY=VALUE, found {wrong[0]!r}")
-        try:
-            super().__call__(parser, namespace, values, option_string)
-        except (AssertionError, ValueError) as error:
-            parser.error(f"{option_string}: {error}")
+        options = dict(getattr(namespace, self.dest))
+        for text in values:
+            if "=" not in text:
+                parser.error(
+                    f"{option_string} takes KEY=VALUE, found {text!r}; other arguments go before "
+                    f"{option_string}"
+                )
+            try:
+                key, value = parse_override(text)
+            except (ValueError, RecursionError) as error:  # brackets a thousand deep
+                parser.error(f"{option_string} {text.partition('=')[0]}: {error}")
+            options[key] = value
+        setattr(namespace, self.dest, options)
 
 
 def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
@@ -52,7 +60,8 @@ def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = 
         default={},
         metavar="KEY=VALUE",
         help="override settings of the config, e.g. train_dataloader.batch_size=2 "
-        'model.backbone.out_indices="[2,5,8,11]"',
+        'model.backbone.out_indices="[2,5,8,11]" model.backbone.fdam="dict(att_inv=True)" '
+        'data_root="/my data"',
     )
 
 

@@ -1,12 +1,13 @@
 """Reading a config, overriding it, and seeing that what it names is there."""
 
+import copy
 import difflib
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
 import fdam_mm.openmmlab  # noqa: F401  before a config is read: it names our types, and mmseg::
@@ -54,13 +55,65 @@ def read_config(path: str, options: dict[str, Any]) -> Config:
         config = Config.fromfile(file)
     _refuse_unknown(options, config)
     old_root, new_root = config.get("data_root"), options.get("data_root")
-    with config_errors("--cfg-options"):
-        config.merge_from_dict(options)
+    if "data_root" in options and not isinstance(new_root, str):
+        raise UsageError(f"--cfg-options data_root: expected a folder, found {new_root!r}")
+    for key, value in options.items():
+        _override(config, key, value)
     if old_root and new_root:
         for name, settings in config.items():
             if settings is not None and name.endswith(("_dataloader", "_evaluator")):
                 _move_paths(settings, old_root.rstrip("/"), new_root.rstrip("/"))
     return config
+
+
+def _override(config: Config, key: str, value: Any) -> None:
+    """Set ``key``, whose parts are keys of dicts and indices of lists.
+
+    A dict is merged into a dict that is there, unless it says ``_delete_=True``.
+
+    Raises:
+        UsageError: A part of ``key`` does not exist or has no parts.
+    """
+    *parents, last = key.split(".")
+    inner: Any = config
+    for depth, part in enumerate(parents):
+        index = _index(inner, part, key, ".".join(parents[:depth]))
+        if isinstance(index, str) and index not in inner:
+            inner[index] = ConfigDict()
+        inner = inner[index]
+    index = _index(inner, last, key, ".".join(parents))
+    there = not isinstance(index, str) or index in inner
+    value = ConfigDict(value=copy.deepcopy(value)).value  # dicts inside become ConfigDicts
+    inner[index] = _merged(inner[index], value) if there else value
+
+
+def _index(inner: Any, part: str, key: str, before: str) -> str | int:
+    """What takes the item ``part`` of ``inner``."""
+    if isinstance(inner, Config | dict):
+        return part
+    if not isinstance(inner, list):
+        whole = "[...]" if part.isdecimal() else f"dict({part}=...)"
+        raise UsageError(
+            f"--cfg-options {key}: {before} is {inner!r}, which has no {part}; set it whole: "
+            f'{before}="{whole}"'
+        )
+    if not part.isdecimal() or int(part) >= len(inner):
+        raise UsageError(
+            f"--cfg-options {key}: {before} is a list of {len(inner)}, {part!r} is no index of it"
+        )
+    return int(part)
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if not isinstance(new, dict):
+        return new
+    replaces = new.pop("_delete_", False)
+    if replaces or not isinstance(old, dict):
+        return new
+    merged = old.copy()
+    for key, value in new.items():
+        merged[key] = _merged(merged[key], value) if key in merged else value
+    return merged
 
 
 def _refuse_unknown(options: dict[str, Any], config: Config) -> None:

@@ -80,7 +80,9 @@ def test_new_names_at_the_top_are_refused() -> None:
         read_config(file, {"data_rot": "demo"})
     with pytest.raises(UsageError, match="modle.neck: .* did you mean model"):
         read_config(file, {"modle.neck": None})
-    with pytest.raises(UsageError, match="--cfg-options: .*img_size"):
+    with pytest.raises(
+        UsageError, match=r"model.backbone.img_size is .*, which has no 0; set it whole"
+    ):
         read_config(file, {"model.backbone.img_size.0": 3})
     assert read_config(file, {"auto_scale_lr.enable": True, "resume": True}).resume
 
