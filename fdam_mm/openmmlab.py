@@ -13,3 +13,4 @@ from .toolkits.optional import importable
 
 if importable("mmdet.models"):
     from . import panoptic, visualization  # noqa: F401
+    from .data import loading  # noqa: F401

@@ -2,8 +2,8 @@ _base_ = ["mmdet::_base_/datasets/coco_instance.py", "../_base_/mask_dino_r50.py
 image_size = (1024, 1024)
 train_pipeline = [
     dict(type="LoadImageFromFile", to_float32=True),
-    # Polygons are drawn after all resizing, which keeps their edges.
-    dict(type="LoadAnnotations", with_bbox=True, with_mask=True, poly2mask=False),
+    # Polygons are drawn after all resizing, which keeps their edges; RLEs are decoded.
+    dict(type="LoadInstances"),
     dict(type="RandomFlip", prob=0.5),
     dict(type="RandomResize", scale=image_size, ratio_range=(0.1, 2.0), keep_ratio=True),
     dict(

@@ -1,0 +1,5 @@
+"""Loading labels that mmdet's own steps drop."""
+
+from .instances import LoadInstances
+
+__all__ = ["LoadInstances"]
