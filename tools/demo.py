@@ -23,6 +23,8 @@ from tqdm import tqdm
 
 from fdam_mm.cli.arguments import add_config_arguments, parser
 from fdam_mm.cli.errors import clear_errors
+from fdam_mm.data.pictures.labels import read_label_map
+from fdam_mm.data.pictures.rows import read_pixels
 from fdam_mm.errors import UsageError
 from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.training.config import read_config
@@ -148,11 +150,9 @@ def draw_pictures(config: Config, predicted: Path, folder: Path) -> None:
     palette = np.array([[0, 0, 0], *data.metainfo.palette], np.uint8)[:, ::-1]  # BGR, 0 unlabelled
     folder.mkdir()
     for image in sorted(images.iterdir()):
-        parts = [cv2.imread(str(image))]
+        parts = [read_pixels(image)]
         for source in (labels, predicted):
-            parts.append(
-                palette[cv2.imread(str(source / f"{image.stem}.png"), cv2.IMREAD_GRAYSCALE)]
-            )
+            parts.append(palette[read_label_map(source / f"{image.stem}.png")])
         panel = np.concatenate(parts, axis=1)
         panel = cv2.resize(panel, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
         cv2.imwrite(str(folder / f"{image.stem}_input_truth_prediction.png"), panel)
@@ -162,7 +162,7 @@ def chance(config: Config) -> float:
     """mIoU in percent of guessing each pixel's class uniformly."""
     data = config.val_dataloader.dataset
     files = sorted((Path(data.data_root) / data.data_prefix.seg_map_path).iterdir())
-    labels = np.concatenate([cv2.imread(str(f), cv2.IMREAD_GRAYSCALE).ravel() for f in files])
+    labels = np.concatenate([read_label_map(file).ravel() for file in files])
     share = np.bincount(labels, minlength=len(data.metainfo.classes) + 1)[1:] / len(labels)
     guess = 1 / len(share)
     return 100 * float(np.mean(share * guess / (share + guess - share * guess)))

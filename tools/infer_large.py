@@ -99,7 +99,8 @@ def choose_windows(
     overlap = size // 5 if overlap is None else overlap
     if not image.is_file():
         raise MissingFileError(f"picture {image} does not exist")
-    return place_windows(*picture_size(image), [size], [overlap])
+    whole = picture_size(image)
+    return place_windows(whole.width, whole.height, [size], [overlap])
 
 
 def load_detector(config: Config, checkpoint: str, device: str, allow_pickle: bool) -> nn.Module:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .problems import Problem, no_such, picture_size, read_picture, shorten, size_text
+from .problems import Problem, no_such, shorten, size_text, try_reading, whole_size
 
 Fault = tuple[str, str]
 _TABLES = ("images", "annotations", "categories")
@@ -129,7 +129,7 @@ def picture_problems(image: Mapping[str, Any], img_dir: Path, ann_file: Path) ->
     if not file.is_file():
         return [Problem(file, no_such("file", file), f"a picture, for {ann_file} lists it")]
     problems: list[Problem] = []
-    size = read_picture(file, picture_size, problems)
+    size = try_reading(whole_size, file, problems)
     if size is not None and size != (image["height"], image["width"]):
         expected = f"{size_text((image['height'], image['width']))} as in {ann_file}"
         problems.append(Problem(file, f"picture is {size_text(size)}", expected))

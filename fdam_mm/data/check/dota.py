@@ -12,7 +12,7 @@ from fdam_mm.data.formats.dota import HEADERS, parse_label
 from fdam_mm.data.prepare.dota_patches import polygons, shares_shown
 from fdam_mm.errors import ConfigError
 
-from .problems import Problem, Progress, Report, no_such, picture_size, read_picture, shorten
+from .problems import Problem, Progress, Report, no_such, shorten, try_reading, whole_size
 
 if TYPE_CHECKING:
     from mmrotate.datasets import DOTADataset
@@ -57,7 +57,7 @@ class DotaSet:
             for name in sorted(labels.keys() - images.keys())
         ]
         for name in progress(sorted(images)):
-            size = read_picture(images[name], picture_size, problems)
+            size = try_reading(whole_size, images[name], problems)
             if name in labels:
                 problems += self._label_problems(labels[name], size)
         return Report(len(images), problems)

@@ -9,11 +9,12 @@ import numpy as np
 from PIL import Image
 
 from fdam_mm.data.formats.segment_ids import segment_ids
+from fdam_mm.data.pictures.rows import read_pixels
 from fdam_mm.errors import ConfigError
 
 from .coco_json import Fault, object_faults, picture_problems, read_coco, repeated_ids
 from .instances import instance_set
-from .problems import Problem, Progress, Report, no_such, read_picture, shorten, size_text
+from .problems import Problem, Progress, Report, no_such, shorten, size_text, try_reading
 
 if TYPE_CHECKING:
     from mmdet.datasets import CocoPanopticDataset
@@ -88,7 +89,7 @@ class PanopticSet:
         if not file.is_file():
             return [Problem(file, no_such("file", file), f"a PNG, for {self.ann_file} lists it")]
         problems: list[Problem] = []
-        ids = read_picture(file, _ids, problems)
+        ids = try_reading(_ids, file, problems)
         if isinstance(ids, str):
             problems.append(Problem(file, ids, "8-bit RGB, of which segment ids are made"))
         elif ids is not None:
@@ -134,6 +135,8 @@ def panoptic_set(dataset: "CocoPanopticDataset", split: str) -> PanopticSet:
     return PanopticSet(plain.img_dir, seg_dir, plain.ann_file, plain.classes)
 
 
-def _ids(picture: Image.Image) -> np.ndarray | str:
+def _ids(file: Path) -> np.ndarray | str:
     """Segment ids (H, W), or what the pixels are where they hold none."""
-    return segment_ids(np.asarray(picture)) if picture.mode == "RGB" else f"mode {picture.mode}"
+    rgb = read_pixels(file)[..., ::-1]
+    with Image.open(file) as picture:
+        return segment_ids(rgb) if picture.mode == "RGB" else f"mode {picture.mode}"

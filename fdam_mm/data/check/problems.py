@@ -1,25 +1,14 @@
 """What the checks of data sets say, and how they read pictures."""
 
-import struct
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from PIL import Image
+from fdam_mm.data.pictures.rows import PictureSize, picture_size
+from fdam_mm.errors import PictureError
 
-_ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 swap height and width
-UNREADABLE = (
-    OSError,
-    SyntaxError,  # Pillow's, for a broken PNG
-    ValueError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-
+Read = TypeVar("Read")
 Progress = Callable[[list], Iterable]
 """Wraps the list of things to check, to show how far the check is (`tqdm` fits)."""
 
@@ -49,22 +38,23 @@ class Report:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read_picture(file: Path, use: Callable[[Image.Image], Any], problems: list[Problem]) -> Any:
-    """Decode a whole picture and return `use(picture)`, or None after adding a problem."""
+def try_reading(read: Callable[[Path], Read], file: Path, problems: list[Problem]) -> Read | None:
+    """Return `read(file)`, or None after adding a problem where it raises a PictureError."""
     try:
-        with Image.open(file) as picture:
-            picture.load()
-            return use(picture)
-    except UNREADABLE as error:
-        problems.append(Problem(file, f"unreadable ({error})", "a whole picture"))
+        return read(file)
+    except PictureError as error:
+        found, expected = str(error).removeprefix(f"{file}: ").rsplit(", expected ", 1)
+        problems.append(Problem(file, found, expected))
         return None
 
 
-def picture_size(picture: Image.Image) -> tuple[int, int]:
-    """Return height and width after the rotation in the EXIF data, which mmcv applies."""
-    width, height = picture.size
-    turned = picture.getexif().get(_ORIENTATION, 1) >= 5
-    return (width, height) if turned else (height, width)
+def whole_size(file: Path) -> PictureSize:
+    """Decode a whole picture and return its size.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    return picture_size(file, whole=True)
 
 
 def size_text(shape: tuple[int, ...]) -> str:

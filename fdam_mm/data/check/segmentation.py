@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from fdam_mm.data.pictures.labels import read_label_map
 from fdam_mm.errors import ConfigError
 
 from .problems import (
@@ -16,10 +17,10 @@ from .problems import (
     Progress,
     Report,
     no_such,
-    picture_size,
-    read_picture,
     shorten,
     size_text,
+    try_reading,
+    whole_size,
 )
 
 if TYPE_CHECKING:
@@ -110,10 +111,10 @@ def find_pairs(data: SegmentationSet) -> tuple[list[Pair], list[Problem]]:
 def check_pair(image: Path, annotation: Path | None, data: SegmentationSet) -> list[Problem]:
     """Read an image and its annotation and return what is wrong with them."""
     problems: list[Problem] = []
-    image_size = read_picture(image, picture_size, problems)
+    image_size = try_reading(whole_size, image, problems)
     if annotation is None:
         return problems
-    labels = read_picture(annotation, np.asarray, problems)
+    labels = try_reading(read_label_map, annotation, problems)
     if labels is None:
         return problems
     channels = labels.shape[2] if labels.ndim == 3 else 1

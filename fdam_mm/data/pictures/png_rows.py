@@ -108,9 +108,9 @@ class PngRows:
         size = (self._row_bytes // self._pixel_bytes, count + 1)
         carrier = SIGNATURE + b"".join(
             (
-                _chunk(b"IHDR", struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, 0)),
-                _chunk(b"IDAT", zlib.compress(b"\0" + self._above + filtered, 0)),
-                _chunk(b"IEND", b""),
+                chunk(b"IHDR", struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, 0)),
+                chunk(b"IDAT", zlib.compress(b"\0" + self._above + filtered, 0)),
+                chunk(b"IEND", b""),
             )
         )
         pixels = cv2.imdecode(np.frombuffer(carrier, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -169,7 +169,8 @@ def _compressed(file: BinaryIO, length: int) -> Iterator[bytes]:
         yield from _content(file, kind, length)
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Return a chunk of a PNG as it is stored, with its sum."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 

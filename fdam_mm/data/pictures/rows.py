@@ -1,33 +1,44 @@
-"""Read windows of large pictures of any kind as BGR, 8 bits, without keeping the whole picture."""
+"""The one reader of pictures: pixels and sizes as mmcv's default loader gives them in training.
 
-import warnings
+Of 8 bits, BGR, turned by the orientation that the file names. Large pictures are read by rows.
+"""
+
+import errno
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple, Protocol
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from fdam_mm.data.check.problems import UNREADABLE
 from fdam_mm.errors import PictureError
 
+from .decoding import UNREADABLE, decode
+from .orientation import UPRIGHT, png_orientation, turn
 from .png_rows import SIGNATURE, PngRows
 
-_WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N")  # grey with 16 bits
+_BAND = 1 << 22  # bytes of the rows that are decoded at once where nobody keeps them
+
+
+class PictureSize(NamedTuple):
+    """In pixels, as the picture is seen: the first two of its array's shape."""
+
+    height: int
+    width: int
 
 
 class PictureRows:
     """A picture that is read from top to bottom; a context manager that closes the file.
 
-    Only a PNG that is not interlaced is decoded row by row. Other formats and an interlaced PNG
-    are decoded at once, up to Pillow's limit of pixels.
+    A PNG that is not interlaced is decoded row by row, at the cost of a temporary file where it
+    has an orientation. All else is decoded at once, up to Pillow's limit of pixels.
 
     Attributes:
-        width: in pixels.
-        height: in pixels.
+        size, height, width: as the picture is seen.
 
     Raises:
         PictureError: it cannot be read; `read` raises it too.
@@ -35,14 +46,15 @@ class PictureRows:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        with _naming(file), ExitStack() as stack:
+        with naming(file), ExitStack() as stack:
             self._rows = _decoder(stack.enter_context(file.open("rb")))
             self._files = stack.pop_all()  # what is open now stays open
-        self.width, self.height = self._rows.width, self._rows.height
+        self.size = PictureSize(self._rows.height, self._rows.width)
+        self.height, self.width = self.size
 
     def read(self, count: int) -> np.ndarray:
         """Return the next rows, (count, W, 3) uint8 BGR."""
-        with _naming(self._file):
+        with naming(self._file):
             return self._rows.read(count)
 
     def __enter__(self) -> "PictureRows":
@@ -52,14 +64,31 @@ class PictureRows:
         self._files.close()
 
 
-def picture_size(file: Path) -> tuple[int, int]:
-    """Return width and height in pixels.
+def picture_size(file: Path, whole: bool = False) -> PictureSize:
+    """Return height and width of a picture as it is seen.
+
+    Args:
+        file: the picture.
+        whole: also decode all of it, to see that nothing is missing.
 
     Raises:
         PictureError: it cannot be read.
     """
     with PictureRows(file) as rows:
-        return rows.width, rows.height
+        if whole:
+            for _ in _bands(rows):
+                pass
+        return rows.size
+
+
+def read_pixels(file: Path) -> np.ndarray:
+    """Return the pixels of a picture as it is seen, (H, W, 3) uint8 BGR.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    with PictureRows(file) as rows:
+        return rows.read(rows.height)
 
 
 def read_windows(file: Path, windows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -94,19 +123,23 @@ def pad_patch(patch: np.ndarray, size: int, colour: tuple[int, int, int]) -> np.
     return cv2.copyMakeBorder(patch, 0, below, 0, right, cv2.BORDER_CONSTANT, value=colour)
 
 
+class _Rows(Protocol):
+    """What decodes a picture from top to bottom."""
+
+    width: int
+    height: int
+
+    def read(self, count: int) -> np.ndarray:
+        """Return the next rows, (count, W, 3) uint8 BGR."""
+
+
 class _WholePicture:
-    """A picture that Pillow decodes at once, when the first rows are read."""
+    """A picture that is decoded at once."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            self._picture = Image.open(stream)
-        self.width, self.height = self._picture.size
+        self._pixels = decode(stream)
+        self.height, self.width = self._pixels.shape[:2]
         self._next = 0
-
-    @cached_property
-    def _pixels(self) -> np.ndarray:
-        return _to_bgr(self._picture)
 
     def read(self, count: int) -> np.ndarray:
         """Return the next rows, (count, W, 3) uint8 BGR."""
@@ -115,28 +148,54 @@ class _WholePicture:
         return rows
 
 
-def _to_bgr(picture: Image.Image) -> np.ndarray:
-    """Return (H, W, 3) uint8: of 16 bits the upper 8, without alpha."""
-    if picture.mode in _WIDE_MODES:
-        grey = (np.asarray(picture) >> 8).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    if picture.mode in ("I", "F"):
-        raise ValueError(f"its pixels are of Pillow's mode {picture.mode}, not of 8 or 16 bits")
-    return np.asarray(picture.convert("RGB"))[..., ::-1]
+class _TurnedPng:
+    """A PNG with an orientation: its rows wait in a temporary file and are taken turned."""
+
+    def __init__(self, stored: PngRows, orientation: int) -> None:
+        self._stored, self._orientation = stored, orientation
+        self.height, self.width = stored.height, stored.width
+        if orientation >= 5:
+            self.height, self.width = stored.width, stored.height
+        self._next = 0
+
+    @cached_property
+    def _pixels(self) -> np.ndarray:
+        shape = (self._stored.height, self._stored.width, 3)
+        with tempfile.TemporaryFile() as file:
+            for band in _bands(self._stored):
+                file.write(band)
+            file.flush()
+            return turn(np.memmap(file, np.uint8, "r", shape=shape), self._orientation)
+
+    def read(self, count: int) -> np.ndarray:
+        """Return the next rows, (count, W, 3) uint8 BGR."""
+        rows = np.array(self._pixels[self._next : self._next + count])
+        self._next += count
+        return rows
 
 
-def _decoder(stream: BinaryIO) -> PngRows | _WholePicture:
+def _bands(rows: _Rows | PictureRows) -> Iterator[np.ndarray]:
+    """Read a picture to its end, a few rows at a time."""
+    count = max(1, _BAND // (3 * rows.width))
+    for start in range(0, rows.height, count):
+        yield rows.read(min(count, rows.height - start))
+
+
+def _decoder(stream: BinaryIO) -> _Rows:
     is_png = stream.read(len(SIGNATURE)) == SIGNATURE
     stream.seek(0)
-    rows = PngRows(stream) if is_png else None
-    if rows and not rows.interlaced:
-        return rows
-    stream.seek(0)
+    if is_png:
+        orientation = png_orientation(stream)
+        stream.seek(0)
+        rows = PngRows(stream)
+        if not rows.interlaced:
+            return rows if orientation == UPRIGHT else _TurnedPng(rows, orientation)
+        stream.seek(0)
     return _WholePicture(stream)
 
 
 @contextmanager
-def _naming(file: Path) -> Iterator[None]:
+def naming(file: Path) -> Iterator[None]:
     """Turn what decoders raise into a PictureError that names the file."""
     try:
         yield
@@ -146,4 +205,6 @@ def _naming(file: Path) -> Iterator[None]:
             "expected a PNG that is not interlaced, which is read row by row"
         ) from error
     except UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise  # of the temporary file
         raise PictureError(f"{file}: unreadable ({error}), expected a whole picture") from error

@@ -124,10 +124,10 @@ def stamp(picture: Picture) -> list[int]:
 def _write_patches(job: Job) -> Outcome:
     picture = job.picture
     before = stamp(picture)
-    width, height = picture_size(picture.image)
-    windows = place_windows(width, height, job.scales.sizes, job.scales.overlaps)
+    size = picture_size(picture.image)
+    windows = place_windows(size.width, size.height, job.scales.sizes, job.scales.overlaps)
     labels = read_labels(picture.labels) if picture.labels else Labels(np.zeros((0, 4, 2)), [], [])
-    found = labels_in_windows(labels, windows, width, height)
+    found = labels_in_windows(labels, windows, size.width, size.height)
     names = [f"{picture.name}__{right - left}__{left}___{top}" for left, top, right, _ in windows]
     for index, pixels in read_windows(picture.image, windows):
         size = int(windows[index, 2] - windows[index, 0])

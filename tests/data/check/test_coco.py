@@ -169,6 +169,16 @@ def test_panoptic_pngs(root: Path) -> None:
     assert "000000000002.png: no such file" in only_problem(data)
 
 
+def test_panoptic_pngs_are_turned_as_mmdet_turns_them(root: Path) -> None:
+    data = panoptic_set(root)
+    file = next(data.seg_dir.glob("*.png"))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(file) as picture:
+        picture.rotate(90, expand=True).save(file, exif=exif)  # turned back when it is read
+    assert data.check().problems == []
+
+
 @pytest.mark.parametrize("kind", [instance_set, panoptic_set])
 def test_missing_and_broken_files(root: Path, kind: Callable[[Path], DataSet]) -> None:
     data = kind(root)

@@ -101,6 +101,30 @@ def test_exif_rotation_counts(data: SegmentationSet) -> None:
     assert data.check().problems == []
 
 
+def test_the_size_is_what_training_reads(data: SegmentationSet, tmp_path: Path) -> None:
+    """cv2 leaves a WebP and an orientation in XMP alone, where Pillow's would turn them."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = Image.fromarray(np.zeros((*SIZE, 3), np.uint8))
+    pixels.save(data.img_dir / "a.webp", exif=exif)
+    (data.img_dir / "a.jpg").unlink()
+    (data.img_dir / "a.webp").rename(data.img_dir / "a.jpg")
+    xmp = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta tiff:Orientation='6'/>"
+    segment = b"\xff\xe1" + (len(xmp) + 2).to_bytes(2, "big") + xmp
+    jpeg = (data.img_dir / "sub/b.jpg").read_bytes()
+    (data.img_dir / "sub/b.jpg").write_bytes(jpeg[:2] + segment + jpeg[2:])
+    assert data.check().problems == []
+
+
+def test_labels_that_mmseg_would_not_turn(data: SegmentationSet) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(np.ones(SIZE, np.uint8)).save(data.ann_dir / "a.png", exif=exif)
+    problem = only_problem(data)
+    assert problem.path == data.ann_dir / "a.png"
+    assert problem.found.startswith("label map with the EXIF orientation 3")
+
+
 def test_many_channels(data: SegmentationSet) -> None:
     save_labels(data.ann_dir / "a.png", shape=(*SIZE, 3))
     problem = only_problem(data)

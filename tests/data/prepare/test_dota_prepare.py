@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import cv2
+import mmcv
 import numpy as np
 import pytest
 from PIL import Image
@@ -277,3 +278,22 @@ def test_killed_run_goes_on(tmp_path: Path) -> None:
     assert len(prepare(src, tmp_path / "dst", 1, SCALES["ss"]).done["train"]) == 8
     prepare(src, tmp_path / "expected", 1, SCALES["ss"])
     assert files(tmp_path / "dst") == files(tmp_path / "expected")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+def test_a_turned_picture_is_split_as_it_is_seen(tmp_path: Path, suffix: str) -> None:
+    """Its labels were drawn on what every viewer shows; the loader of the patches shows it too."""
+    add_picture(tmp_path / "train", "P0", height=60, width=100)
+    file = tmp_path / f"train/images/P0.{suffix}"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    settings = dict(tiffinfo={0x0112: 6}) if suffix == "tif" else dict(exif=exif)
+    Image.open(tmp_path / "train/images/P0.png").save(tmp_path / f"P0.{suffix}", **settings)
+    (tmp_path / "train/images/P0.png").unlink()
+    (tmp_path / f"P0.{suffix}").replace(file)
+    seen = mmcv.imread(file)
+    assert seen.shape == (100, 60, 3)
+    prepare(tmp_path, tmp_path / "dst")
+    for top in (0, 36):
+        patch = tmp_path / f"dst/split_ss_dota/train/images/P0__64__0___{top}.png"
+        np.testing.assert_array_equal(cv2.imread(str(patch))[:, :60], seen[top : top + 64])
