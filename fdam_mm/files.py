@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 
 @contextmanager
-def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
+def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside ``path``; at the end it is on the disk and renamed to ``path``.
 
     Folders are made as needed. After an error the temporary file is removed and ``path`` is as it

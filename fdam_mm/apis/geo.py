@@ -1,0 +1,137 @@
+"""GeoTIFF: reading windows of a raster, and writing results where they lie on the earth.
+
+rasterio does the work (extra ``[geo]``); without it a GeoTIFF is a TIFF like any other.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_BLOCK = 512  # pixels, side of the blocks that rasters are written in
+
+
+@dataclass(frozen=True)
+class GeoReference:
+    """Where the pixels of a raster lie: rasterio's CRS and affine transform."""
+
+    crs: Any
+    transform: Any
+
+    def to_map(self, points: np.ndarray) -> np.ndarray:
+        """(..., 2) x and y in pixels -> the same in map coordinates."""
+        m, x, y = self.transform, points[..., 0], points[..., 1]
+        moved = m.a * x + m.b * y + m.c, m.d * x + m.e * y + m.f
+        return np.stack(moved, axis=-1)
+
+
+@dataclass(frozen=True)
+class GeoTiff:
+    """A raster with a reference; opened for each reading, so that threads and copies are safe."""
+
+    path: Path
+    size: tuple[int, int]  # height, width
+    reference: GeoReference
+
+    @staticmethod
+    def open(path: Path) -> "GeoTiff | None":
+        """The raster, or None where the file is no GeoTIFF or rasterio is not installed."""
+        if path.suffix.lower() not in (".tif", ".tiff"):
+            return None
+        try:
+            import rasterio
+        except ImportError:
+            return None
+        try:
+            with _quietly(), rasterio.open(path) as raster:
+                if raster.crs is None and raster.transform.is_identity:
+                    return None
+                reference = GeoReference(raster.crs, raster.transform)
+                return GeoTiff(path, (raster.height, raster.width), reference)
+        except rasterio.errors.RasterioIOError:
+            return None  # the readers of plain pictures say what is wrong
+
+    def read(self, window: tuple[int, int, int, int] | None = None) -> np.ndarray:
+        """(h, w, C) of left, top, right, bottom, or of all; three bands come as BGR."""
+        import rasterio
+        from rasterio.windows import Window
+
+        with _quietly(), rasterio.open(self.path) as raster:
+            where = None
+            if window is not None:
+                left, top, right, bottom = window
+                where = Window(left, top, right - left, bottom - top)
+            bands = raster.read(window=where)  # (C, h, w)
+        if bands.shape[0] == 4 and bands.dtype == np.uint8:
+            bands = bands[:3]  # alpha
+        if bands.shape[0] == 1:
+            bands = bands.repeat(3, axis=0)
+        if bands.shape[0] == 3:
+            bands = bands[::-1]
+        return np.ascontiguousarray(bands.transpose(1, 2, 0))
+
+
+def write_labels(
+    path: Path, labels: np.ndarray, reference: GeoReference, colours: Sequence[Sequence[int]]
+) -> None:
+    """Write a label raster (H, W) with CRS, transform and colour map, block by block."""
+    import rasterio
+    from rasterio.windows import Window
+
+    from fdam_mm.files import atomic_file
+
+    height, width = labels.shape
+    profile = dict(
+        driver="GTiff", height=height, width=width, count=1, dtype=labels.dtype.name,
+        crs=reference.crs, transform=reference.transform, tiled=True, blockxsize=_BLOCK,
+        blockysize=_BLOCK, compress="deflate", BIGTIFF="IF_SAFER",
+    )  # fmt: skip
+    with atomic_file(path) as file, rasterio.open(file.name, "w", **profile) as raster:
+        if labels.dtype == np.uint8:
+            raster.write_colormap(1, {i: (*c, 255) for i, c in enumerate(colours[:256])})
+        for top in range(0, height, _BLOCK):
+            rows = np.ascontiguousarray(labels[top : top + _BLOCK])
+            raster.write(rows, 1, window=Window(0, top, width, len(rows)))
+
+
+def features(
+    polygons: Iterable[tuple[list[np.ndarray], dict[str, Any]]], reference: GeoReference
+) -> dict[str, Any]:
+    """A GeoJSON FeatureCollection of polygons in pixels, in the map coordinates of their raster.
+
+    Args:
+        polygons: Rings (N, 2) of x and y, the outer one first, and the properties of each object.
+        reference: Of the raster. GeoJSON readers take the CRS from the member ``crs``.
+    """
+    collection: dict[str, Any] = {"type": "FeatureCollection"}
+    if reference.crs is not None:
+        name = reference.crs.to_string()
+        if reference.crs.to_epsg():
+            name = f"urn:ogc:def:crs:EPSG::{reference.crs.to_epsg()}"
+        collection["crs"] = {"type": "name", "properties": {"name": name}}
+    collection["features"] = [
+        {
+            "type": "Feature",
+            "properties": properties,
+            "geometry": {
+                "type": "Polygon",
+                "coordinates": [
+                    reference.to_map(np.concatenate([ring, ring[:1]])).tolist() for ring in rings
+                ],
+            },
+        }
+        for rings, properties in polygons
+    ]
+    return collection
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """rasterio warns of every picture that lies nowhere."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,102 @@
+"""Running a toolkit's model on pictures: its own test pipeline, then its own ``test_step``."""
+
+import copy
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import MODELS
+from torch import nn
+
+from fdam_mm.errors import ConfigError, UsageError
+from fdam_mm.oriented.pipelines import unlabelled
+from fdam_mm.toolkits.scope import toolkit_scope
+
+from .building import scope_of, test_dataset
+from .loading import autocast_of
+
+
+class Predictor:
+    """A model with its test pipelines, for files and for pixels.
+
+    Args:
+        model: From :func:`fdam_mm.apis.load_model`, or a toolkit's with its config in ``cfg``.
+        tta: Augment as the config's ``tta_pipeline`` and ``tta_model`` say.
+
+    Raises:
+        UsageError: The model has no config.
+        ConfigError: The config has no test pipeline, or none for TTA.
+    """
+
+    def __init__(self, model: nn.Module, tta: bool = False) -> None:
+        config = getattr(model, "cfg", None)
+        if not isinstance(config, Config):
+            raise UsageError("the model has no config (model.cfg); load it with load_model")
+        self.model, self.scope, self.tta = model, scope_of(config), tta
+        with toolkit_scope(self.scope):
+            steps = unlabelled(_test_pipeline(config, tta))
+            self._from_file = Compose(copy.deepcopy(steps))
+            self._from_array = Compose([dict(type="mmdet.LoadImageFromNDArray"), *steps[1:]])
+            self._runner = model
+            if tta:
+                settings = dict(config.tta_model, module=model)
+                self._runner = MODELS.build(settings).eval()
+
+    @property
+    def segments(self) -> bool:
+        """Whether it is a segmentor of mmseg."""
+        return self.scope == "mmseg"
+
+    def __call__(self, sources: Iterable[dict[str, Any]]) -> list[Any]:
+        """The data samples of pictures, in order; neighbours of one size go through together."""
+        prepared = [self._prepare(source) for source in sources]
+        samples: list[Any] = []
+        for _, group in groupby(prepared, key=_shape):
+            samples += self._forward(list(group))
+        return samples
+
+    def windows(
+        self, windows: Iterable[tuple[int, np.ndarray]], batch_size: int
+    ) -> Iterator[tuple[int, Any]]:
+        """Index and data sample of each window, ``batch_size`` at a time."""
+        batch: list[tuple[int, np.ndarray]] = []
+        for index, pixels in windows:
+            batch.append((index, np.ascontiguousarray(pixels)))
+            if len(batch) == batch_size:
+                yield from self._batch(batch)
+                batch = []
+        yield from self._batch(batch)
+
+    def _batch(self, batch: Sequence[tuple[int, np.ndarray]]) -> Iterator[tuple[int, Any]]:
+        samples = self(dict(img=pixels, img_id=index) for index, pixels in batch)
+        yield from zip((index for index, _ in batch), samples, strict=True)
+
+    def _prepare(self, source: dict[str, Any]) -> Any:
+        return (self._from_array if "img" in source else self._from_file)(source)
+
+    def _forward(self, batch: list[Any]) -> list[Any]:
+        with torch.no_grad(), autocast_of(self.model):
+            return list(self._runner.test_step(pseudo_collate(batch)))
+
+
+def _shape(data: Any) -> Any:
+    inputs = data["inputs"]
+    return [tuple(x.shape) for x in inputs] if isinstance(inputs, list) else tuple(inputs.shape)
+
+
+def _test_pipeline(config: Config, tta: bool) -> list[dict[str, Any]]:
+    if tta and not (config.get("tta_model") and config.get("tta_pipeline")):
+        raise ConfigError("tta=True needs tta_model and tta_pipeline in the config")
+    if tta:
+        return config.tta_pipeline
+    _, dataset = test_dataset(config)
+    pipeline = dataset.get("pipeline") or config.get("test_pipeline")
+    if not pipeline or not str(pipeline[0]["type"]).endswith("LoadImageFromFile"):
+        raise ConfigError(
+            "the config's test_dataloader.dataset.pipeline must start with LoadImageFromFile"
+        )
+    return pipeline

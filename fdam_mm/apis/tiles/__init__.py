@@ -1,0 +1,1 @@
+"""Pictures of any size, tile by tile, within bounded memory: one module per task."""
