@@ -1,8 +1,9 @@
 """What :func:`fdam_mm.apis.predict` takes: paths, folders, globs, arrays, pictures of Pillow."""
 
 import glob
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,10 @@ def find_pictures(inputs: Any) -> list[Picture]:
         MissingFileError: A path does not exist, or a folder or glob has no picture.
         UsageError: An item is something else, or no array of pixels.
     """
+    return _with_own_names(_listed(inputs))
+
+
+def _listed(inputs: Any) -> list[Picture]:
     if isinstance(inputs, str | Path):
         return _from_path(Path(inputs).expanduser())
     if isinstance(inputs, np.ndarray | Image.Image):
@@ -124,6 +129,23 @@ def _from_path(path: Path) -> list[Picture]:
     if not files:
         raise MissingFileError(f"{path}: no such picture, folder or glob with pictures")
     return [Picture(file.stem, file) for file in files]
+
+
+def _with_own_names(pictures: list[Picture]) -> list[Picture]:
+    """Pictures of one name, from several folders or of several formats, get longer names."""
+    counts = Counter(picture.name for picture in pictures)
+    found, used = [], set()
+    for picture in pictures:
+        name = picture.name
+        if counts[name] > 1 and picture.path is not None:
+            name = f"{picture.path.parent.name}_{picture.path.name.replace('.', '_')}"
+        unique, number = name, 1
+        while unique in used:
+            number += 1
+            unique = f"{name}_{number}"
+        used.add(unique)
+        found.append(replace(picture, name=unique))
+    return found
 
 
 def _from_memory(item: np.ndarray | Image.Image, name: str) -> Picture:

@@ -83,8 +83,8 @@ def _resolve(
         source.merge_from_dict(options)
         return source, checkpoint
     if Path(source).is_dir():
-        checkpoint = checkpoint or find_checkpoint(Path(source))
-        source = find_config(Path(source))
+        folder = Path(source)
+        source, checkpoint = find_config(folder), checkpoint or find_checkpoint(folder)
     return read_config(str(source), options), checkpoint
 
 

@@ -28,13 +28,12 @@ class TileGrid:
         """Cover a picture of ``size`` (height, width) with tiles of side ``tile``.
 
         Raises:
-            UsageError: ``tile`` is below 1, or ``overlap`` not from 0 to half of it: a pixel is in
-                two tiles of a row at most.
+            UsageError: ``tile`` is below 1, or ``overlap`` negative or not below it.
         """
         if tile < 1:
             raise UsageError(f"tile is {tile}, expected a side of 1 pixel or more")
-        if not 0 <= overlap <= tile // 2:
-            raise UsageError(f"overlap is {overlap}, expected 0 to {tile // 2}, half of the tile")
+        if not 0 <= overlap < tile:
+            raise UsageError(f"overlap is {overlap}, expected 0 or more and less than {tile}")
         height, width = (min(side, tile) for side in size)
         return TileGrid(
             lefts=_starts(size[1], width, overlap),
@@ -59,22 +58,11 @@ def blend_weights(starts: tuple[int, ...], side: int) -> list[np.ndarray]:
 
     Over any pixel the weights of all tiles sum to 1.
     """
-    weights = []
-    for index, start in enumerate(starts):
-        weight = np.ones(side, np.float32)
-        if index:
-            shared = starts[index - 1] + side - start
-            weight[:shared] = _ramp(shared)
-        if index + 1 < len(starts):
-            shared = start + side - starts[index + 1]
-            weight[side - shared :] -= _ramp(shared)
-        weights.append(weight)
-    return weights
-
-
-def _ramp(length: int) -> np.ndarray:
-    """(length,) rising strictly between 0 and 1."""
-    return ((np.arange(length) + 0.5) / max(length, 1)).astype(np.float32)
+    hat = np.minimum(np.arange(side), np.arange(side)[::-1]) + 0.5  # distance to the nearer edge
+    total = np.zeros(starts[-1] + side)
+    for start in starts:
+        total[start : start + side] += hat
+    return [(hat / total[start : start + side]).astype(np.float32) for start in starts]
 
 
 def _starts(length: int, side: int, overlap: int) -> tuple[int, ...]:

@@ -1,0 +1,89 @@
+"""``fdam info``: versions, devices and extras, as people paste them into bug reports."""
+
+import argparse
+import importlib
+import importlib.util
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from fdam_mm.version import __version__
+
+_PACKAGES = (
+    "torchvision",
+    "onedl-mmcv",
+    "onedl-mmengine",
+    "onedl-mmsegmentation",
+    "onedl-mmdetection",
+    "onedl-mmrotate",
+    "timm",
+    "transformers",
+    "numpy",
+    "opencv-python-headless",
+)
+_EXTRAS = {  # extra of this package: what it brings
+    "geo": ("rasterio",),
+    "export": ("onnx", "onnxruntime"),
+    "supervision": ("supervision",),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """It takes none."""
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the table."""
+    rows = {**_machine(), **_packages(), **_operations(), **_extras()}
+    width = max(map(len, rows))
+    print("\n".join(f"{name:<{width}}  {value}" for name, value in rows.items()))
+
+
+def _machine() -> dict[str, str]:
+    rows = {
+        "fdam_mm": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "torch": f"{torch.__version__}, compiled for CUDA {torch.version.cuda or '-'}",
+        "threads": str(torch.get_num_threads()),
+    }
+    if not torch.cuda.is_available():
+        return {**rows, "GPU": "none that torch can use"}
+    for index in range(torch.cuda.device_count()):
+        found = torch.cuda.get_device_properties(index)
+        memory = f"{found.total_memory / 2**30:.0f} GiB"
+        rows[f"GPU {index}"] = f"{found.name}, {memory}, sm_{found.major}{found.minor}"
+    return rows
+
+
+def _packages() -> dict[str, str]:
+    return {name: _version(name) for name in _PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _operations() -> dict[str, str]:
+    """What mmcv's compiled operations were compiled for."""
+    if importlib.util.find_spec("mmcv") is None:
+        return {}
+    try:
+        ops = importlib.import_module("mmcv.ops")
+        cuda, compiler = ops.get_compiling_cuda_version(), ops.get_compiler_version()
+    except Exception as error:  # a broken installation is what this is here to tell
+        return {"mmcv operations": f"broken: {type(error).__name__}: {error}"}
+    return {"mmcv operations": f"CUDA {cuda}, {compiler}"}
+
+
+def _extras() -> dict[str, str]:
+    return {
+        f"extra [{extra}]": ", ".join(
+            name if importlib.util.find_spec(name) else f"{name} missing" for name in names
+        )
+        for extra, names in _EXTRAS.items()
+    }

@@ -1,0 +1,88 @@
+"""GeoTIFF in and out: results lie where their picture lies."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fdam_mm.apis import InstanceResult, OrientedResult, Run, load_model, predict
+from fdam_mm.apis.inputs import Picture, find_pictures
+from fdam_mm.oriented.results import OrientedBoxes
+
+rasterio = pytest.importorskip("rasterio")
+UTM = rasterio.crs.CRS.from_epsg(32633)
+PLACE = rasterio.transform.from_origin(500000, 5200000, 0.5, 0.5)  # half a metre a pixel
+
+
+@pytest.fixture
+def raster(tmp_path: Path) -> Path:
+    bands = np.random.default_rng(0).integers(0, 255, (3, 90, 150), np.uint8)
+    file = tmp_path / "place.tif"
+    with rasterio.open(
+        file, "w", driver="GTiff", height=90, width=150, count=3, dtype="uint8", crs=UTM,
+        transform=PLACE,
+    ) as out:  # fmt: skip
+        out.write(bands)
+    return file
+
+
+def test_pixels_are_those_of_the_file(raster: Path) -> None:
+    (picture,) = find_pictures(raster)
+    with rasterio.open(raster) as file:
+        rgb = file.read().transpose(1, 2, 0)
+    assert picture.size == (90, 150)
+    np.testing.assert_array_equal(picture.source()["img"], rgb[..., ::-1])
+    windows = np.array([[10, 20, 40, 60]])
+    ((_, part),) = picture.windows(windows)
+    np.testing.assert_array_equal(part, rgb[20:60, 10:40, ::-1])
+
+
+@pytest.mark.parametrize("tile", [None, 64])
+def test_labels_keep_their_place(run: Run, raster: Path, tmp_path: Path, tile: int | None) -> None:
+    model = load_model(run.work_dir, device="cpu")
+    (result,) = predict(model, raster, tile=tile, progress=False)
+    with rasterio.open(result.save(tmp_path / "out")) as saved:
+        assert saved.crs == UTM and saved.transform == PLACE
+        np.testing.assert_array_equal(saved.read(1), result.labels + 1)
+        assert saved.colormap(1)[1][:3] == tuple(model.dataset_meta["palette"][0])
+
+
+def square(raster: Path) -> tuple[Picture, np.ndarray]:
+    return find_pictures(raster)[0], np.array([[10, 20, 30, 40]], np.float32)
+
+
+def corners_on_the_map(file: Path) -> set[tuple[float, float]]:
+    content = json.loads(file.read_text())
+    assert content["crs"]["properties"]["name"] == "urn:ogc:def:crs:EPSG::32633"
+    (feature,) = content["features"]
+    assert feature["properties"] == {"class": "house", "score": 0.5}
+    (ring,) = feature["geometry"]["coordinates"]
+    assert ring[0] == ring[-1]
+    return {tuple(point) for point in ring}
+
+
+EXPECTED = {(500005, 5199990), (500015, 5199990), (500015, 5199980), (500005, 5199980)}
+
+
+def test_boxes_in_map_coordinates(raster: Path, tmp_path: Path) -> None:
+    picture, boxes = square(raster)
+    result = InstanceResult(
+        picture, ("house",), ((255, 0, 0),), None, boxes, np.array([0.5]), np.array([0])
+    )
+    assert corners_on_the_map(result.save(tmp_path)) == EXPECTED
+
+
+def test_rotated_boxes_in_map_coordinates(raster: Path, tmp_path: Path) -> None:
+    picture, _ = square(raster)
+    objects = OrientedBoxes(np.array([[20, 30, 20, 20, 0.0]]), np.array([0.5]), np.array([0]))
+    result = OrientedResult(picture, ("house",), ((255, 0, 0),), None, objects)
+    assert corners_on_the_map(result.save(tmp_path)) == EXPECTED
+
+
+def test_a_plain_tiff_is_a_picture(raster: Path, tmp_path: Path) -> None:
+    import cv2
+
+    cv2.imwrite(str(tmp_path / "plain.tif"), np.zeros((8, 9, 3), np.uint8))
+    (picture,) = find_pictures(tmp_path / "plain.tif")
+    assert picture.reference is None and picture.size == (8, 9)
