@@ -1,6 +1,7 @@
 """``train``: a training from Python, and what it left."""
 
 import json
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ def train(
     require_folder(config.work_dir, "work_dir")
     refuse_overwriting(config)
     require_data(config, "train", "val")
+    _name_apart(config)
     before = dict(DefaultScope._instance_dict)
     try:
         runner = build_runner(config)
@@ -88,6 +90,13 @@ def _read(config: str | Path | Config, overrides: dict[str, Any]) -> Config:
         config.merge_from_dict(overrides)
         return config
     return read_config(str(config), overrides)
+
+
+def _name_apart(config: Config) -> None:
+    """mmengine gives runs of one name one logger, and visualizers of one name one folder."""
+    config.experiment_name = f"{_default_folder(config).name}_{uuid.uuid4().hex}"
+    if config.get("visualizer"):
+        config.visualizer.pop("name", None)
 
 
 def _default_folder(config: Config) -> Path:

@@ -42,6 +42,13 @@ def test_no_scope_is_left_behind(run: Run, model: nn.Module) -> None:
     assert DefaultScope.get_current_instance() is None
 
 
+def test_trainings_in_one_process_log_apart(run: Run, demo_set: Path, tmp_path: Path) -> None:
+    settings = {"data_root": str(demo_set), "train_cfg.max_iters": 2}
+    other = train(TINY, tmp_path / "other", **settings)
+    assert [entry["step"] for entry in other.metrics if "loss" in entry] == [1, 2]
+    assert len(list(run.work_dir.glob("*/vis_data/scalars.json"))) == 1
+
+
 def test_a_second_training_does_not_overwrite(run: Run, demo_set: Path) -> None:
     with pytest.raises(UsageError, match="holds .* of an earlier training"):
         train(TINY, run.work_dir, data_root=str(demo_set))
