@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
-from torch import Tensor, nn
+from torch import Tensor
 
 from fdam_mm.errors import UsageError
 from fdam_mm.oriented.patches import merge_windows
@@ -31,7 +31,7 @@ class Converter:
         model: With ``dataset_meta`` and ``cfg``, as :func:`fdam_mm.apis.load_model` gives them.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Any) -> None:
         meta = model.dataset_meta
         self._model = model
         self._classes = tuple(str(name) for name in meta.get("classes") or ())
@@ -49,8 +49,8 @@ class Converter:
         sample = sample.cpu()
         common = (picture, self._classes, self._palette, sample)
         if "pred_panoptic_seg" in sample:
-            ids, labels = self._segments(sample)
-            return PanopticResult(*common, ids, self._listed(labels))
+            ids, label_of = self._segments(sample)
+            return PanopticResult(*common, ids, self._listed(label_of))
         if "pred_sem_seg" in sample:
             return self._segmentation(picture, sample)
         if "pred_instances" not in sample:

@@ -55,8 +55,11 @@ class GeoTiff:
         except rasterio.errors.RasterioIOError:
             return None  # the readers of plain pictures say what is wrong
 
-    def read(self, window: tuple[int, int, int, int] | None = None) -> np.ndarray:
-        """(h, w, C) of left, top, right, bottom, or of all; three bands come as BGR."""
+    def read(self, window: tuple[int, int, int, int] | None = None, factor: int = 1) -> np.ndarray:
+        """(h, w, C) of left, top, right, bottom, or of all; three bands come as BGR.
+
+        ``factor`` reduces what is read, by a whole number.
+        """
         import rasterio
         from rasterio.windows import Window
 
@@ -65,7 +68,11 @@ class GeoTiff:
             if window is not None:
                 left, top, right, bottom = window
                 where = Window(left, top, right - left, bottom - top)
-            bands = raster.read(window=where)  # (C, h, w)
+            height, width = (
+                (raster.height, raster.width) if where is None else (where.height, where.width)
+            )
+            shape = (raster.count, -(-height // factor), -(-width // factor))
+            bands = raster.read(window=where, out_shape=shape)  # (C, h, w)
         if bands.shape[0] == 4 and bands.dtype == np.uint8:
             bands = bands[:3]  # alpha
         if bands.shape[0] == 1:

@@ -54,7 +54,7 @@ def load_model(
     if precision not in (None, *_DTYPES):
         raise UsageError(f"precision is {precision!r}, expected one of {', '.join(_DTYPES)}")
     config, checkpoint = _resolve(config_or_work_dir, checkpoint, options or {})
-    model = build_model(config)
+    model: Any = build_model(config)
     model.dataset_meta = _lower(metainfo(config))
     if checkpoint is None:
         print_log("no checkpoint: the model is untrained", "current", 30)

@@ -41,7 +41,7 @@ class Predictor:
             steps = unlabelled(_test_pipeline(config, tta))
             self._from_file = Compose(copy.deepcopy(steps))
             self._from_array = Compose([dict(type="mmdet.LoadImageFromNDArray"), *steps[1:]])
-            self._runner = model
+            self._runner: Any = model
             if tta:
                 settings = dict(config.tta_model, module=model)
                 self._runner = MODELS.build(settings).eval()

@@ -70,17 +70,9 @@ class Result(ABC):
         return file
 
     def _canvas(self) -> tuple[np.ndarray, float]:
-        """The picture in RGB, reduced to at most ``MAX_DRAWN``, and the factor from its pixels."""
-        from fdam_mm.oriented.large_picture import reduced_picture
-
-        if self.picture.array is None and self.picture.geo is None and max(self.size) > MAX_DRAWN:
-            pixels, divisor = reduced_picture(self.picture.path, MAX_DRAWN)
-            return np.ascontiguousarray(pixels[..., ::-1]), 1 / divisor
-        pixels = self.picture.pixels()
-        factor = min(1.0, MAX_DRAWN / max(pixels.shape[:2]))
-        if factor < 1:
-            pixels = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        return np.ascontiguousarray(pixels[..., ::-1]), factor
+        """The picture in RGB, at most ``MAX_DRAWN`` large, and the factor from its pixels."""
+        pixels, divisor = self.picture.reduced(MAX_DRAWN)
+        return np.ascontiguousarray(pixels[..., ::-1]), 1 / divisor
 
 
 def import_supervision() -> Any:

@@ -60,9 +60,7 @@ class SegmentationResult(Result):
 
     def _in_files(self) -> np.ndarray:
         """uint8 where all labels fit, else uint16."""
-        kind = np.uint8 if len(self.classes) + self.offset <= 256 else np.uint16
-        return (
-            self.labels
-            if not self.offset and self.labels.dtype == kind
-            else (self.labels.astype(kind) + kind(self.offset))
-        )
+        kind = "uint8" if len(self.classes) + self.offset <= 256 else "uint16"
+        if not self.offset and self.labels.dtype == kind:
+            return self.labels
+        return self.labels.astype(kind) + np.array(self.offset, kind)
