@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fdam_mm.data.pictures.rows import PictureRows, read_windows
+from fdam_mm.data.pictures.rows import picture_size, read_windows
 from fdam_mm.errors import MissingFileError, UsageError
 from fdam_mm.oriented.large_picture import reduced_picture
 
@@ -64,8 +64,8 @@ class FilePicture(Picture):
 
     @cached_property
     def size(self) -> tuple[int, int]:
-        with PictureRows(self.path) as rows:
-            return rows.height, rows.width
+        size = picture_size(self.path)
+        return size.height, size.width
 
     def source(self) -> dict[str, Any]:
         return dict(img_path=str(self.path), img_id=self.name)
