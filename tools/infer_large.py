@@ -27,6 +27,7 @@ from fdam_mm.oriented.pipelines import for_arrays, window_side
 from fdam_mm.oriented.results import OrientedBoxes
 from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.toolkits.safe_loading import load_toolkit_checkpoints_safely
+from fdam_mm.toolkits.types import class_of
 from fdam_mm.training.config import read_config
 from fdam_mm.visualization.rotated_boxes import draw_legend, draw_rotated_boxes
 
@@ -132,7 +133,7 @@ def detect(
 def write(out: Path, image: Path, found: OrientedBoxes, config: Config) -> None:
     """Write boxes.txt (corners, class, score; best first) and boxes.jpg into a new folder."""
     data = config.test_dataloader.dataset
-    meta = {**DATASETS.get(data.type).METAINFO, **data.get("metainfo", {})}
+    meta = {**class_of(data.type, DATASETS).METAINFO, **data.get("metainfo", {})}
     classes, palette = meta["classes"], [colour[::-1] for colour in meta["palette"]]  # BGR
     lines = [
         f"{' '.join(f'{value:.2f}' for value in corners)} {classes[label]} {score:.5f}\n"

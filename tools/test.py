@@ -4,11 +4,14 @@
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.registry import DATASETS
 
 from fdam_mm.cli.arguments import add_run_arguments, parser, run_config
 from fdam_mm.cli.errors import clear_errors
 from fdam_mm.errors import UsageError
 from fdam_mm.oriented.pipelines import unlabelled
+from fdam_mm.toolkits.quiet import quiet
+from fdam_mm.toolkits.types import is_kind
 from fdam_mm.training.building import build_runner
 from fdam_mm.training.config import require_data, require_folder
 from fdam_mm.training.teardown import end_together
@@ -62,7 +65,7 @@ def main() -> None:
 def predict_only(config: Config, folder: str, out: str | None) -> None:
     """Read pictures without labels, and leave nothing to measure."""
     dataset = config.test_dataloader.dataset
-    if dataset.type != "DOTADataset" or not out:
+    if config.default_scope != "mmrotate" or not is_dota(dataset.get("type", "")) or not out:
         raise UsageError("--images needs --out and a config whose test data is a DOTADataset")
     suffix = dataset.get("img_suffix", "png")
     if not any(Path(folder).glob(f"*.{suffix}")):
@@ -71,6 +74,13 @@ def predict_only(config: Config, folder: str, out: str | None) -> None:
     dataset.data_prefix = dict(img_path=str(Path(folder).absolute()))
     dataset.pipeline = unlabelled(dataset.pipeline)
     config.test_evaluator = []
+
+
+def is_dota(kind: str | type) -> bool:
+    with quiet():  # it is slow to import, and not with every toolkit
+        from mmrotate.datasets import DOTADataset
+
+    return is_kind(kind, DOTADataset, DATASETS, "mmrotate")
 
 
 def save_predictions(config: Config, out: str) -> None:

@@ -3,25 +3,34 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile, RandomResize, Resize
 from mmengine.dataset import Compose
+from mmengine.registry import TRANSFORMS
 
-_ANNOTATIONS = ("LoadAnnotations", "ConvertBoxType")
+from fdam_mm.toolkits.types import is_kind
 
 Pipeline = Sequence[dict[str, Any]]
 
 
 def unlabelled(pipeline: Pipeline) -> list[dict[str, Any]]:
     """Return the steps without those that need labels."""
-    return [step for step in pipeline if step["type"].rpartition(".")[2] not in _ANNOTATIONS]
+    from mmrotate.datasets.transforms import ConvertBoxType  # slow to import
+
+    return [step for step in pipeline if not _is(step, (LoadAnnotations, ConvertBoxType))]
 
 
 def window_side(pipeline: Pipeline) -> int | None:
     """Return the side in pixels of the squares that a pipeline resizes to, None without such."""
     for step in pipeline:
         scale = step.get("scale")
-        if step["type"].endswith("Resize") and isinstance(scale, tuple) and scale[0] == scale[1]:
+        is_square = isinstance(scale, list | tuple) and len({*scale}) == 1
+        if is_square and _is(step, (Resize, RandomResize)):
             return scale[0]
     return None
+
+
+def _is(step: dict[str, Any], kinds: tuple[type, ...]) -> bool:
+    return is_kind(step["type"], kinds, TRANSFORMS, "mmrotate")
 
 
 def for_arrays(pipeline: Pipeline) -> Compose:
@@ -31,6 +40,6 @@ def for_arrays(pipeline: Pipeline) -> Compose:
         ValueError: the first step does not read a file.
     """
     load, *others = unlabelled(pipeline)
-    if not load["type"].endswith("LoadImageFromFile"):
+    if not _is(load, (LoadImageFromFile,)):
         raise ValueError(f"the test pipeline starts with {load['type']}, not LoadImageFromFile")
     return Compose([dict(type="mmdet.LoadImageFromNDArray"), *others])

@@ -2,37 +2,22 @@
 
 import copy
 import difflib
-import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.runner import Runner
 
 import fdam_mm.openmmlab  # noqa: F401  before a config is read: it names our types, and mmseg::
 from fdam_mm.errors import MissingFileError, UsageError
 from fdam_mm.toolkits.quiet import quiet
 
 from .config_errors import config_errors
+from .top_names import refuse_misspelt, refuse_names_that_do_nothing
+from .values import refuse_wrong_values
 
 _OF_TRAINING = ("last_checkpoint", "best_*.pth", "epoch_*.pth", "iter_*.pth")  # mmengine's files
 _PROJECT = Path(__file__).resolve().parents[2]
-# Beside the runner's arguments, what runners and tools read from a config that need not have it.
-_OPTIONAL = (
-    "activation_checkpointing",
-    "allow_pickle",
-    "compile",
-    "crop_size",
-    "efficient_conv_bn_eval",
-    "find_unused_parameters",
-    "model_wrapper_cfg",
-    "runner_type",
-    "strategy",
-    "sync_bn",
-    "tta_model",
-    "tta_pipeline",
-)
 
 
 def read_config(path: str, options: dict[str, Any]) -> Config:
@@ -53,16 +38,16 @@ def read_config(path: str, options: dict[str, Any]) -> Config:
         raise MissingFileError(f"config {path} does not exist{hint}")
     with config_errors(f"config {file}"), quiet():  # custom_imports of toolkits
         config = Config.fromfile(file)
-    _refuse_unknown(options, config)
+    refuse_misspelt(config)
+    refuse_names_that_do_nothing(options, config)
     old_root, new_root = config.get("data_root"), options.get("data_root")
     if "data_root" in options and not isinstance(new_root, str):
         raise UsageError(f"--cfg-options data_root: expected a folder, found {new_root!r}")
     for key, value in options.items():
         _override(config, key, value)
     if old_root and new_root:
-        for name, settings in config.items():
-            if settings is not None and name.endswith(("_dataloader", "_evaluator")):
-                _move_paths(settings, old_root.rstrip("/"), new_root.rstrip("/"))
+        _move_data(config, old_root, new_root)
+    refuse_wrong_values(config)
     return config
 
 
@@ -116,24 +101,31 @@ def _merged(old: Any, new: Any) -> Any:
     return merged
 
 
-def _refuse_unknown(options: dict[str, Any], config: Config) -> None:
-    """A new name at the top of a config would be read by nothing."""
-    known = {*config, *inspect.signature(Runner).parameters, *_OPTIONAL}
-    for key in options:
-        name = key.partition(".")[0]
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise UsageError(f"--cfg-options {key}: the config has no {name}{hint}")
+def _move_data(config: Config, old_root: str, new_root: str) -> None:
+    """Raises UsageError where nothing lies under ``old_root``."""
+    moved = [
+        _move_paths(settings, old_root.rstrip("/"), new_root.rstrip("/"))
+        for name, settings in config.items()
+        if settings is not None and name.endswith(("_dataloader", "_evaluator"))
+    ]
+    if moved and not any(moved):
+        raise UsageError(
+            f"--cfg-options data_root: no path of the config's dataloaders lies under {old_root}, "
+            "its data_root; set theirs, e.g. train_dataloader.dataset.data_root"
+        )
 
 
-def _move_paths(settings: Any, old_root: str, new_root: str) -> None:
+def _move_paths(settings: Any, old_root: str, new_root: str) -> int:
+    """Returns how many were moved."""
+    num_moved = 0
     items = settings.items() if isinstance(settings, dict) else enumerate(settings)
     for key, value in list(items):
         if isinstance(value, dict | list):
-            _move_paths(value, old_root, new_root)
+            num_moved += _move_paths(value, old_root, new_root)
         elif isinstance(value, str) and f"{value}/".startswith(f"{old_root}/"):
             settings[key] = new_root + value[len(old_root) :]
+            num_moved += 1
+    return num_moved
 
 
 def require_folder(path: str, argument: str) -> None:

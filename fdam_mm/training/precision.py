@@ -4,10 +4,11 @@ from contextlib import contextmanager
 
 import torch
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 
 from fdam_mm.errors import UsageError
+from fdam_mm.toolkits.types import class_of
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -25,13 +26,17 @@ def enable_amp(config: Config) -> None:
     """Train in fp16 with dynamic loss scaling, or in bf16 on a machine without CUDA.
 
     Raises:
-        UsageError: The config's optimizer wrapper is another than mmengine's plain one.
+        UsageError: The config's optimizer wrapper is another than mmengine's plain one, or it has
+            none.
     """
-    wrapper = config.optim_wrapper
-    kind = wrapper.get("type", "OptimWrapper")
-    if kind in ("AmpOptimWrapper", "BFloat16OptimWrapper"):
+    wrapper = config.get("optim_wrapper")
+    if not wrapper:
+        raise UsageError("--amp takes an optim_wrapper, and the config has none")
+    kind = wrapper.get("type", OptimWrapper)
+    found = class_of(kind, OPTIM_WRAPPERS, config.get("default_scope"))
+    if found in (AmpOptimWrapper, BFloat16OptimWrapper):
         return
-    if kind != "OptimWrapper":
+    if found is not OptimWrapper:
         raise UsageError(
             f"--amp takes an optim_wrapper of type OptimWrapper, the config has {kind}"
         )

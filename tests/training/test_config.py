@@ -76,7 +76,7 @@ def test_reading_prints_nothing(
 
 def test_new_names_at_the_top_are_refused() -> None:
     file = "configs/demo/vit_demo.py"
-    with pytest.raises(UsageError, match="no data_rot; did you mean data_root"):
+    with pytest.raises(UsageError, match="data_rot is no setting .*; did you mean data_root"):
         read_config(file, {"data_rot": "demo"})
     with pytest.raises(UsageError, match="modle.neck: .* did you mean model"):
         read_config(file, {"modle.neck": None})

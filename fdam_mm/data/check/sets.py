@@ -12,7 +12,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS, DefaultScope
 
 from fdam_mm.errors import ConfigError
-from fdam_mm.toolkits.quiet import quiet
+from fdam_mm.toolkits.types import class_of
 
 from .dota import dota_set
 from .instances import instance_set
@@ -116,10 +116,7 @@ def _dataset_class(name: str | type, split: str) -> type[BaseDataset]:
     Raises:
         ConfigError: it is unknown.
     """
-    found = name
-    if isinstance(name, str):
-        with quiet(), DATASETS.switch_scope_and_registry(None) as registry:
-            found = registry.get(name)
+    found = class_of(name, DATASETS)
     if found is None:
         raise ConfigError(
             f"{split}: the dataset type {name!r} is unknown; "
