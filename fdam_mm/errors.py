@@ -21,6 +21,14 @@ class MissingFileError(FDAMError, FileNotFoundError):
     """A file or folder that a user named does not exist."""
 
 
+class WriteError(FDAMError, OSError):
+    """A file cannot be written, as on a full disk; names it and the space that is free."""
+
+
+class InUseError(FDAMError):
+    """Another process writes to this folder; names both."""
+
+
 class DataError(FDAMError, ValueError):
     """Pictures or labels that cannot be used."""
 

@@ -1,6 +1,9 @@
 """Writing files and folders so that an interruption leaves the old one or the new one, whole."""
 
+import errno
+import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -8,31 +11,46 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from fdam_mm.errors import FDAMError, WriteError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSED = (*_FULL, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+# What a killed process leaves: of atomic_file, and of the one before it, which wrote no ".tmp".
+_LEFTOVER = re.compile(r"\.(.+\.[a-z0-9_]{8}\.tmp|.+\.pth\.[a-z0-9_]{8})")
+
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside ``path``; at the end it is on the disk and renamed to ``path``.
 
     Folders are made as needed. After an error the temporary file is removed and ``path`` is as it
-    was; a killed process leaves ``.NAME.XXXX.tmp`` behind.
+    was; a killed process leaves ``.NAME.XXXX.tmp`` behind, which :func:`sweep` removes.
 
     Raises:
-        OSError: The disk refuses.
+        WriteError: The disk is full, or the folder cannot be written to.
+        OSError: The disk fails otherwise.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        dir=target.parent, prefix=f".{target.name}.", suffix=".tmp", delete=False
-    ) as file:
-        try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            os.chmod(file.name, 0o666 & ~_umask())
-            os.replace(file.name, target)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+    with _write_errors(target, _REFUSED):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=target.parent, prefix=f".{target.name}.", suffix=".tmp", delete=False
+        ) as file:
+            try:
+                lock(file.fileno())  # in use, says this to sweep
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                os.chmod(file.name, 0o666 & ~_umask())
+                os.replace(file.name, target)
+            except BaseException:
+                os.unlink(file.name)
+                raise
 
 
 def write_atomically(path: str | Path, data: bytes | str) -> None:
@@ -48,17 +66,90 @@ def new_folder(target: Path) -> Iterator[Path]:
     After an error or an interrupt the temporary folder is removed and there is no target.
 
     Raises:
-        OSError: ``target`` exists and is not an empty folder, or the disk refuses.
+        WriteError: The disk is full, or the folder cannot be written to.
+        OSError: ``target`` exists and is not an empty folder, or the disk fails otherwise.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    holder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+    with _write_errors(target, _REFUSED):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        holder = Path(
+            tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        )
+        try:
+            folder = holder / target.name  # inside: mkdtemp's folder is closed to other users
+            folder.mkdir()
+            yield folder
+            folder.replace(target)
+        finally:
+            shutil.rmtree(holder, ignore_errors=True)
+
+
+@contextmanager
+def full_disk_errors(folder: str | Path) -> Iterator[None]:
+    """Say in one line that the disk is full, whatever of a run in ``folder`` meets it.
+
+    Raises:
+        WriteError: The disk is full; names the file if it is known, and the space that is free.
+    """
+    with _write_errors(Path(folder), _FULL):
+        yield
+
+
+def lock(descriptor: int) -> bool | None:
+    """Take the only lock on an open file; it is freed when its owner closes the file or dies.
+
+    Returns:
+        False where another process has it, None where this file system knows no locks.
+    """
+    if fcntl is None:
+        return None
     try:
-        folder = holder / target.name  # inside, for mkdtemp's folder is closed to other users
-        folder.mkdir()
-        yield folder
-        folder.replace(target)
-    finally:
-        shutil.rmtree(holder, ignore_errors=True)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:  # as on NFS without a lock service
+        logging.getLogger(__name__).debug("files cannot be locked here: %s", error)
+        return None
+    return True
+
+
+def sweep(folder: str | Path) -> list[str]:
+    """Remove from ``folder`` the temporary files that killed writers left; returns their names.
+
+    Only plain files directly in it that are named as :func:`atomic_file` names them, and that no
+    living process holds.
+    """
+    swept = []
+    with os.scandir(folder) as entries:
+        found = [e for e in entries if _LEFTOVER.fullmatch(e.name)]
+    for entry in found:
+        if not entry.is_file(follow_symlinks=False):
+            continue
+        try:
+            with open(entry.path, "rb") as file:
+                if lock(file.fileno()):
+                    os.unlink(entry.path)
+                    swept.append(entry.name)
+        except OSError as error:
+            logging.getLogger(__name__).debug("%s stays: %s", entry.path, error)
+    return swept
+
+
+@contextmanager
+def _write_errors(target: Path, kinds: tuple[int, ...]) -> Iterator[None]:
+    try:
+        yield
+    except FDAMError:
+        raise
+    except OSError as error:
+        if error.errno not in kinds:
+            raise
+        if error.errno in _FULL:
+            place = next(p for p in (target, *target.absolute().parents) if p.is_dir())
+            free = shutil.disk_usage(place).free / 2**20
+            remedy = f"; {free:.1f} MiB are free in {place}, make room there"
+        else:
+            remedy = ""
+        raise WriteError(f"cannot write {target}: {error.strerror}{remedy}") from error
 
 
 def _umask() -> int:

@@ -1,11 +1,15 @@
 #!/usr/bin/env python
 """Train a model from a config."""
 
+import os
+from contextlib import nullcontext
+
 from fdam_mm.cli.arguments import add_run_arguments, parser, run_config
 from fdam_mm.cli.errors import clear_errors
 from fdam_mm.training.building import build_runner
 from fdam_mm.training.config import refuse_overwriting, require_data
 from fdam_mm.training.precision import enable_amp
+from fdam_mm.training.sole_training import sole_training
 from fdam_mm.training.teardown import end_together
 
 
@@ -28,11 +32,13 @@ def main() -> None:
     if args.resume:
         config.resume = True
         config.load_from = None if args.resume == "auto" else args.resume
-    refuse_overwriting(config)
     require_data(config, "train", "val")
     if args.amp:
         enable_amp(config)
-    build_runner(config).train()
+    first = os.environ.get("RANK", "0") == "0"  # of a distributed training
+    with sole_training(config.work_dir) if first else nullcontext():
+        refuse_overwriting(config)
+        build_runner(config).train()
     end_together()
 
 

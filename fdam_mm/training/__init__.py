@@ -3,7 +3,9 @@
 from fdam_mm.toolkits.packaged_configs import find_packaged_configs
 
 from .atomic_backend import AtomicLocalBackend
+from .checkpoint_hook import SafeCheckpointHook
 from .finite import FiniteHook
+from .history import BoundedHistoryHook
 from .hooks import MeanLossHook
 from .layer_decay import FDAMOptimWrapperConstructor
 from .precision import BFloat16OptimWrapper
@@ -12,10 +14,12 @@ from .runner import FDAMRunner
 __all__ = [
     "AtomicLocalBackend",
     "BFloat16OptimWrapper",
+    "BoundedHistoryHook",
     "FDAMOptimWrapperConstructor",
     "FDAMRunner",
     "FiniteHook",
     "MeanLossHook",
+    "SafeCheckpointHook",
 ]
 
 find_packaged_configs()

@@ -1,23 +1,33 @@
 """mmengine's Runner with safe checkpoints, foreign layouts and gloo on CPUs."""
 
+import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
-from mmengine.dist import is_distributed
+from mmengine.dist import broadcast_object_list, is_distributed, is_main_process
+from mmengine.hooks import Hook
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner
 from torch import distributed, nn
+from torch.utils.data import DataLoader
 
 from fdam_mm.checkpoints import convert, load, load_state
 from fdam_mm.checkpoints.finite import meant_infinities
 from fdam_mm.checkpoints.fitting import Fit, warn_of_non_finite
+from fdam_mm.files import full_disk_errors
 
+from .checkpoint_hook import SafeCheckpointHook, safe_checkpoints
 from .class_counts import require_class_counts
 from .config_errors import config_errors
 from .finite import require_finite
+from .history import BoundedHistoryHook
 from .hooks import MeanLossHook
+from .parent import end_with_parent, end_workers_with_us
+from .resume_point import newest_checkpoint
+from .sole_training import sole_training
 
 
 @RUNNERS.register_module()
@@ -28,7 +38,11 @@ class FDAMRunner(Runner):
     - Foreign layouts are converted, and a checkpoint that does not fit is refused when evaluating
       and resuming; as the start of a training (``load_from``) what fits is taken.
     - Without CUDA, ``torchrun`` processes talk through gloo and SyncBN becomes BN.
-    - Checkpoints are written atomically.
+    - Checkpoints are written atomically, and saved by :class:`SafeCheckpointHook`.
+    - Only one training at a time runs in a ``work_dir``; it goes on from the newest checkpoint
+      there that can be read.
+    - Logged scalars are kept for as long as the log needs them.
+    - Processes of ``torchrun`` end with it, dataloaders' workers with their process.
     - The logged training loss is the mean over processes.
     - Oriented detectors keep their boxes in float32 under autocast.
     - Heads whose number of classes is not the training data's are refused.
@@ -40,7 +54,29 @@ class FDAMRunner(Runner):
 
     def train(self) -> nn.Module:
         self._fit = "exact" if self._resume else "finetune"
-        return super().train()
+        alone = sole_training(self.work_dir) if is_main_process() else nullcontext()
+        with alone, full_disk_errors(self.work_dir):
+            return super().train()
+
+    def load_or_resume(self) -> None:
+        if self._resume and self._load_from is None and not self._has_loaded:
+            found = [self._newest_checkpoint()]
+            broadcast_object_list(found)  # all processes take the first one's
+            if found[0] is None:
+                self.logger.info(f"{self.work_dir} has no checkpoint yet: starts from scratch")
+                return
+            self.logger.info(f"resumes {found[0]}")
+            self._load_from = found[0]
+        super().load_or_resume()
+
+    def _newest_checkpoint(self) -> str | None:
+        if not is_main_process():
+            return None
+        hooks = [hook for hook in self._hooks if isinstance(hook, SafeCheckpointHook)]
+        folder = hooks[0].folder(self) if hooks else self.work_dir
+        template = [hook.filename_tmpl for hook in hooks[:1]]
+        found = newest_checkpoint(self.work_dir, folder, self.logger.warning, *template)
+        return None if found is None else str(found)
 
     def build_train_loop(self, loop: BaseLoop | Mapping[str, Any]) -> BaseLoop:
         with config_errors("the config's train_dataloader or train_cfg"):
@@ -66,6 +102,8 @@ class FDAMRunner(Runner):
             return super().build_param_scheduler(*args, **kwargs)
 
     def setup_env(self, env_cfg: Mapping[str, Any]) -> None:
+        if self._launcher == "pytorch" and "TORCHELASTIC_RUN_ID" in os.environ:
+            end_with_parent()
         if self._launcher == "pytorch" and not torch.cuda.is_available() and not is_distributed():
             distributed.init_process_group(backend="gloo")
         super().setup_env(env_cfg)
@@ -102,23 +140,25 @@ class FDAMRunner(Runner):
         default_hooks["finite"] = {"type": "FiniteHook", **(default_hooks.get("finite") or {})}
         super().register_hooks(default_hooks, custom_hooks)
         self.register_hook(MeanLossHook(), priority="HIGHEST")
+        self.register_hook(BoundedHistoryHook())
 
-    def save_checkpoint(
-        self,
-        out_dir: str,
-        filename: str,
-        *args: Any,
-        backend_args: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def register_hook(self, hook: Hook | dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        super().register_hook(safe_checkpoints(hook), *args, **kwargs)
+
+    @staticmethod
+    def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader:
+        loader = Runner.build_dataloader(*args, **kwargs)
+        end_workers_with_us(loader)
+        return loader
+
+    def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
         """As mmengine's; all processes have to call it, the first one writes.
 
         Raises:
             DivergedError: The weights are not finite.
         """
         require_finite(self, f"{filename} is not saved")
-        backend_args = backend_args or dict(backend="atomic_local")
-        super().save_checkpoint(out_dir, filename, *args, backend_args=backend_args, **kwargs)
+        super().save_checkpoint(out_dir, filename, *args, **kwargs)
 
     def load_checkpoint(self, filename: str, *_: Any, **__: Any) -> dict[str, Any]:
         """Load a checkpoint into the model and return it, see the class.
