@@ -71,3 +71,7 @@ class DivergedError(FDAMError, ArithmeticError):
 
 class UnservedError(FDAMError, ValueError):
     """A model, or a part of it, that FDAM cannot be put into; the model is unchanged."""
+
+
+class ForwardError(FDAMError, RuntimeError):
+    """A model's forward that FDAM's layers cannot follow; the message says what they missed."""

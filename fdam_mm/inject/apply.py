@@ -13,8 +13,10 @@ from fdam_mm.errors import UnservedError
 from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.layers.settings import layer_settings
 
-from . import hooks
 from .adapter import AttentionAdapter, BlockAdapter, Unsupported, adapter_of, full_name
+from .children import ChildHook
+from .grids import Grids
+from .hooks import AttInvHooks, FreqScaleHooks
 from .report import Insertion, Report, by_reason
 
 Settings = bool | Mapping[str, Any] | None
@@ -64,6 +66,8 @@ def apply_fdam(
             _insert_att_inv(attention, undo)
         for block in plan.blocks:
             _insert_freq_scale(block, undo)
+        for source, grids in plan.grids.items():
+            _insert_grids(model, source, grids, undo)
         undo.pop_all()
     return Report(tuple(plan.insertions()), plan.skipped, plan.problems)
 
@@ -82,7 +86,7 @@ class _Block:
     module: nn.Module
     adapter: BlockAdapter
     layers: list[FreqScale]
-    grid: tuple[nn.Module, hooks.GridRelay] | None  # grid source and the relay it shares
+    grids: Grids | None
 
 
 @dataclass
@@ -95,7 +99,8 @@ class _Plan:
     blocks: list[_Block] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
-    grids: dict[int, hooks.GridRelay] = field(default_factory=dict)
+    grids: dict[nn.Module, Grids] = field(default_factory=dict)  # by their source
+    owners: dict[tuple[type, nn.Module], str] = field(default_factory=dict)  # of hooked children
 
     def read(self, model: nn.Module) -> None:
         """Find the modules and build their layers; the model is not touched."""
@@ -131,6 +136,7 @@ class _Plan:
             return
         children = [c for c in (adapter.values, adapter.projection) if c is not None]
         _require_attributes(attn, [*children, *adapter.attributes], new=["att_inv"])
+        self._require_own(name, attn, children, AttInv)
         layer = AttInv(adapter.dim, adapter.num_heads, **self.att_inv)
         self.attentions.append(_Attention(name, attn, adapter, _like(attn, layer)))
 
@@ -138,14 +144,23 @@ class _Plan:
         self, name: str, block: nn.Module, adapter: BlockAdapter, parents: Sequence[nn.Module]
     ) -> None:
         names = [_scale_name(index) for index in range(len(adapter.sites))]
-        _require_attributes(block, [site.child for site in adapter.sites], new=names)
+        children = [site.child for site in adapter.sites]
+        _require_attributes(block, children, new=names)
+        self._require_own(name, block, children, FreqScale)
         settings = {"groups": _groups(adapter.dim), **self.freq_scale}
         layers = [_like(block, FreqScale(adapter.dim, **settings)) for _ in adapter.sites]
         source = adapter.grid_source(parents)
-        grid = None
-        if source is not None:
-            grid = source, self.grids.setdefault(id(source), hooks.GridRelay())
-        self.blocks.append(_Block(name, block, adapter, layers, grid))
+        grids = None if source is None else self.grids.setdefault(source, Grids())
+        self.blocks.append(_Block(name, block, adapter, layers, grids))
+
+    def _require_own(
+        self, name: str, module: nn.Module, children: Sequence[str], layer: type
+    ) -> None:
+        """A child of two modules could not tell for which of them it is called."""
+        for child in children:
+            owner = self.owners.setdefault((layer, getattr(module, child)), name)
+            if owner != name:
+                raise Unsupported(f"it shares its child {child} with {owner}")
 
     def _read_unknown(
         self, modules: Mapping[str, nn.Module], adapters: Mapping[str, type | None]
@@ -199,43 +214,40 @@ class _Plan:
 
 def _insert_att_inv(attention: _Attention, undo: ExitStack) -> None:
     attn, adapter = attention.module, attention.adapter
-    relay = hooks.AttInvRelay(adapter)
     _add_child(attn, "att_inv", attention.layer, undo)
-    _add_child(attn, "att_inv_relay", relay, undo)
-    undo.callback(attn.register_forward_pre_hook(hooks.enter_attention).remove)
-    if adapter.values is not None:
-        values = getattr(attn, adapter.values)
-        _add_child(values, "att_inv_relay", relay, undo)
-        undo.callback(values.register_forward_hook(hooks.take_values).remove)
-    projection = getattr(attn, adapter.projection)
-    _add_child(projection, "att_inv_relay", relay, undo)
-    undo.callback(projection.register_forward_pre_hook(hooks.mix).remove)
+    _add_hooks(attn, AttInvHooks(adapter), undo)
     for name, value in adapter.attributes.items():
         undo.callback(setattr, attn, name, getattr(attn, name))
         setattr(attn, name, value)
 
 
 def _insert_freq_scale(plan: _Block, undo: ExitStack) -> None:
-    block, adapter = plan.module, plan.adapter
-    if plan.grid is not None and not hasattr(plan.grid[0], "grid_relay"):
-        source, grid = plan.grid
-        _add_child(source, "grid_relay", grid, undo)
-        undo.callback(source.register_forward_hook(hooks.record_grid).remove)
-    relay = hooks.FreqScaleRelay(adapter, plan.grid and plan.grid[1])
-    relay.to(next(block.parameters()).device)
-    _add_child(block, "freq_scale_relay", relay, undo)
-    undo.callback(block.register_forward_pre_hook(hooks.enter_block).remove)
-    for index, (site, layer) in enumerate(zip(adapter.sites, plan.layers, strict=True)):
-        _add_child(block, _scale_name(index), layer, undo)
-        child = getattr(block, site.child)
-        _add_child(child, "freq_scale_relay", relay, undo)
-        if site.side == "input":
-            hook = hooks.ScaleInput(_scale_name(index), site.layout)
-            handle = child.register_forward_pre_hook(hook)
-        else:
-            hook = hooks.ScaleOutput(_scale_name(index), site.layout)
-            handle = child.register_forward_hook(hook)
-        undo.callback(handle.remove)
+    names = [_scale_name(index) for index in range(len(plan.layers))]
+    for name, layer in zip(names, plan.layers, strict=True):
+        _add_child(plan.module, name, layer, undo)
+    _add_hooks(plan.module, FreqScaleHooks(plan.adapter, names, plan.grids), undo)
+
+
+def _insert_grids(model: nn.Module, source: nn.Module, grids: Grids, undo: ExitStack) -> None:
+    for parent in model.modules():
+        for name, child in parent.named_children():
+            if child is source:
+                hook = ChildHook(name, grids.record, before=False)
+                _follow(parent, hook, undo)
+                undo.callback(parent.register_forward_pre_hook(hook.follow).remove)
+                return
+
+
+def _add_hooks(module: nn.Module, its: AttInvHooks | FreqScaleHooks, undo: ExitStack) -> None:
+    undo.callback(module.register_forward_pre_hook(its.enter).remove)
+    undo.callback(module.register_forward_hook(its.leave, always_call=True).remove)
+    for hook in its.children:
+        _follow(module, hook, undo)
+
+
+def _follow(parent: nn.Module, hook: ChildHook, undo: ExitStack) -> None:
+    hook.follow(parent)
+    undo.callback(hook.remove)
 
 
 def _add_child(module: nn.Module, name: str, child: nn.Module, undo: ExitStack) -> None:
@@ -244,6 +256,11 @@ def _add_child(module: nn.Module, name: str, child: nn.Module, undo: ExitStack) 
 
 
 def _require_attributes(module: nn.Module, names: Sequence[str], new: Sequence[str]) -> None:
+    if type(module).forward is nn.Sequential.forward:
+        raise Unsupported(
+            "it is an nn.Sequential, which runs every child, the new layers too; give it a "
+            "forward of its own"
+        )
     present = [name for name in new if hasattr(module, name)]
     if present:
         raise Unsupported(f"it has an attribute {present[0]} of its own")

@@ -1,155 +1,144 @@
 """The hooks by which FDAM's layers act inside a model that knows nothing of them.
 
-A hook sees one module, and needs what others saw. A relay, a module without parameters, is a child
-of all modules involved and carries it. Relays follow their modules through copying, pickling and
-replication to other devices; nothing is kept in closures or globals, so a recomputed forward
-(activation checkpointing) is a forward like any other.
+A hook sees one module, and needs what others saw. The hooks of one attention, or of one block,
+share an object for that. It holds no module: the one that is called tells its layers and children,
+so copies, pickles and replicas on other devices use their own. What belongs to a call is in
+:class:`OpenCalls`; a recomputed forward (activation checkpointing) is a forward like any other.
 """
 
+import weakref
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from .adapter import AttentionAdapter, BlockAdapter, Call, Grid, Layout
+from fdam_mm.errors import ForwardError
+
+from .adapter import AttentionAdapter, BlockAdapter, Call, Grid, Site
+from .calls import OpenCalls, refuse_symbols
+from .children import ChildHook
+from .grids import Grids
+from .order import TokenOrder
 
 
-class _Relay(nn.Module):
-    """An identity to whoever calls it, as a sequence does that has it among its children."""
-
-    _passing: dict[str, Any] = {}  # what belongs to a forward, and to no copy or file
-
-    def forward(self, x: Any) -> Any:
-        return x
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, **self._passing}
+class _OpenAttention(NamedTuple):
+    attn: weakref.ref
+    args: tuple[Any, ...]
+    captured: Any
 
 
-class AttInvRelay(_Relay):
-    """Shared by an attention, the child that computes its values and its output projection."""
-
-    _passing = dict(call=None)
+class AttInvHooks:
+    """Of an attention, the child that computes its values and its output projection."""
 
     def __init__(self, adapter: AttentionAdapter) -> None:
-        super().__init__()
-        self.adapter = adapter
-        self.call: Call | None = None
+        self.adapter, self.calls = adapter, OpenCalls()
+        self.children = [ChildHook(adapter.projection, self.mix, before=True)]
+        if adapter.values is not None:
+            take = ChildHook(adapter.values, self.take_values, before=False, last=True)
+            self.children.append(take)
+
+    def enter(self, attn: nn.Module, args: tuple[Any, ...]) -> None:
+        """Pre-hook of the attention."""
+        refuse_symbols(args)
+        for hook in self.children:
+            hook.follow(attn)
+        self.calls.begin(attn, _OpenAttention(weakref.ref(attn), args, None))
+
+    def leave(self, attn: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        """Hook of the attention, called also where its forward raises."""
+        self.calls.end()
+
+    def take_values(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        """Hook of the child that computes the values."""
+        stack = self.calls.stack
+        if stack and stack[-1] is not None:
+            stack[-1] = stack[-1]._replace(captured=output)
+
+    def mix(self, projection: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Pre-hook of the output projection: AttInv in the place of ``y``."""
+        adapter, stack = self.adapter, self.calls.stack
+        call = stack[-1] if stack else None
+        if call is None or (adapter.values is not None and call.captured is None):
+            raise ForwardError(
+                f"AttInv: {type(adapter).__name__} has seen no values before the output "
+                f"projection; the attention did not call its child {adapter.values!r}"
+            )
+        stack[-1] = None  # its tensors are not needed any more
+        call = Call(call.attn(), call.args, call.captured)
+        x, v, y = adapter.x(call), adapter.v(call), args[0]
+        if adapter.channels_first:
+            y = call.attn.att_inv(*(t.movedim(1, -1) for t in (x, v, y))).movedim(-1, 1)
+        else:
+            y = call.attn.att_inv(x, v, y)
+        return (y, *args[1:])
 
 
-class GridRelay(_Relay):
-    """The grids a model has seen, by number of tokens; shared by grid source and blocks.
-
-    It outlives the forward, because activation checkpointing runs blocks again later.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: dict[int, Grid] = {}
+class _OpenBlock(NamedTuple):
+    layers: tuple[nn.Module, ...]
+    hw: Grid | None
 
 
-class FreqScaleRelay(_Relay):
-    """Shared by a block and the children at which its FreqScales act."""
+class FreqScaleHooks:
+    """Of a block and the children at which its FreqScales, by their ``names`` in it, act."""
 
-    _passing = dict(block=None, hw=None)
+    def __init__(self, adapter: BlockAdapter, names: Sequence[str], grids: Grids | None) -> None:
+        self.adapter, self.names, self.grids = adapter, tuple(names), grids
+        self.calls = OpenCalls()
+        self.order = None if adapter.order is None else TokenOrder(adapter.order)
+        self.children = []
+        for index, site in enumerate(adapter.sites):
+            hook, before = _SiteHook(self, index, site), site.side == "input"
+            scale = hook.scale_input if before else hook.scale_output
+            self.children.append(ChildHook(site.child, scale, before))
 
-    def __init__(self, adapter: BlockAdapter, grid: GridRelay | None) -> None:
-        super().__init__()
-        self.num_prefix_tokens = adapter.num_prefix_tokens
-        self.adapter, self.grid = adapter, grid
-        order = adapter.order
-        self.register_buffer("order", order, persistent=False)
-        inverse = None if order is None else torch.argsort(order)
-        self.register_buffer("inverse", inverse, persistent=False)
-        adapter.order = None  # the buffer follows the model to its device
-        self.block: tuple[nn.Module] | None = None  # a tuple: the block is no child of the relay
-        self.hw: Grid | None = None
+    def enter(self, block: nn.Module, args: tuple[Any, ...]) -> None:
+        """Pre-hook of the block."""
+        refuse_symbols(args)
+        for hook in self.children:
+            hook.follow(block)
+        layers = tuple(getattr(block, name) for name in self.names)
+        self.calls.begin(block, _OpenBlock(layers, self._grid(args)))
 
+    def leave(self, block: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        """Hook of the block, called also where its forward raises."""
+        self.calls.end()
 
-def enter_attention(attn: nn.Module, args: tuple[Any, ...]) -> None:
-    """Pre-hook of the attention."""
-    attn.att_inv_relay.call = Call(attn, args, None)
-
-
-def take_values(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-    """Hook of the child that computes the values."""
-    relay = module.att_inv_relay
-    if relay.call is not None:
-        relay.call = relay.call._replace(captured=output)
-
-
-def mix(projection: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Pre-hook of the output projection: AttInv in the place of ``y``."""
-    relay = projection.att_inv_relay
-    adapter, call = relay.adapter, relay.call
-    if call is None or (adapter.values is not None and call.captured is None):
-        raise RuntimeError(
-            f"AttInv: {type(adapter).__name__} has seen no values before the output projection; "
-            f"the attention did not call its child {adapter.values!r}"
-        )
-    relay.call = None
-    x, v, y = adapter.x(call), adapter.v(call), args[0]
-    if adapter.channels_first:
-        y = call.attn.att_inv(*(t.movedim(1, -1) for t in (x, v, y))).movedim(-1, 1)
-    else:
-        y = call.attn.att_inv(x, v, y)
-    return (y, *args[1:])
+    def _grid(self, args: tuple[Any, ...]) -> Grid | None:
+        if self.grids is not None:
+            return self.grids.of(args[0], self.adapter.num_prefix_tokens)
+        if any(site.layout == "tokens" for site in self.adapter.sites):
+            height, width = self.adapter.hw(args)
+            return int(height), int(width)  # plain numbers also where a trace has others
+        return None
 
 
-def record_grid(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-    """Hook of the grid source."""
-    height, width = output.shape[-2:]
-    module.grid_relay.seen[height * width] = (height, width)
+class _SiteHook:
+    """FreqScale on what enters or leaves one child of a block."""
 
+    def __init__(self, block: FreqScaleHooks, index: int, site: Site) -> None:
+        self.block, self.index, self.site = block, index, site
 
-def enter_block(block: nn.Module, args: tuple[Any, ...]) -> None:
-    """Pre-hook of a block."""
-    relay = block.freq_scale_relay
-    relay.block = (block,)
-    if relay.grid is not None:
-        relay.hw = _seen_grid(relay, args[0])
-    elif any(site.layout == "tokens" for site in relay.adapter.sites):
-        relay.hw = relay.adapter.hw(args)
+    def scale_input(self, child: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Pre-hook of the child."""
+        return (self._scale(args[0]), *args[1:])
 
+    def scale_output(self, child: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
+        """Hook of the child."""
+        return self._scale(output)
 
-def _seen_grid(relay: FreqScaleRelay, x: Tensor) -> Grid:
-    num_tokens = x.shape[1] - relay.num_prefix_tokens
-    if num_tokens not in relay.grid.seen:
-        raise RuntimeError(
-            f"FreqScale: {x.shape[1]} tokens of which {relay.num_prefix_tokens} are prefix tokens "
-            f"fit no grid that the patch embedding made ({list(relay.grid.seen.values())}); "
-            "tokens may not be dropped"
-        )
-    return relay.grid.seen[num_tokens]
-
-
-class ScaleInput(NamedTuple):
-    """Pre-hook: FreqScale on what enters a child of the block."""
-
-    name: str
-    layout: Layout
-
-    def __call__(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (_scale(module.freq_scale_relay, self, args[0]), *args[1:])
-
-
-class ScaleOutput(NamedTuple):
-    """Hook: FreqScale on what leaves a child of the block."""
-
-    name: str
-    layout: Layout
-
-    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
-        return _scale(module.freq_scale_relay, self, output)
-
-
-def _scale(relay: FreqScaleRelay, site: ScaleInput | ScaleOutput, x: Tensor) -> Tensor:
-    freq_scale = getattr(relay.block[0], site.name)
-    if site.layout == "nchw":
-        return freq_scale(x)
-    if site.layout == "nhwc":
-        hw = x.shape[1:3]
-        return freq_scale(x.flatten(1, 2), hw=hw).unflatten(1, hw)
-    if relay.order is None:
-        return freq_scale(x, relay.hw, relay.num_prefix_tokens)
-    return freq_scale(x[:, relay.order], relay.hw)[:, relay.inverse]
+    def _scale(self, x: Tensor) -> Tensor:
+        if not self.block.calls.stack:
+            raise ForwardError(
+                f"FreqScale: {type(self.block.adapter).__name__} has its child "
+                f"{self.site.child!r} called outside of its block; call the block"
+            )
+        layers, hw = self.block.calls.stack[-1]
+        freq_scale, order = layers[self.index], self.block.order
+        if self.site.layout == "nchw":
+            return freq_scale(x)
+        if self.site.layout == "nhwc":
+            hw = int(x.shape[1]), int(x.shape[2])
+            return freq_scale(x.flatten(1, 2), hw=hw).unflatten(1, hw)
+        if order is None:
+            return freq_scale(x, hw, self.block.adapter.num_prefix_tokens)
+        return order.to_tokens(freq_scale(order.to_map(x), hw))

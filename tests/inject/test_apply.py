@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from fdam_mm import apply_fdam, register_adapter
-from fdam_mm.errors import UnservedError
+from fdam_mm.errors import ForwardError, UnservedError
 from fdam_mm.inject import AttentionAdapter, BlockAdapter, NoAttInv, Site
 from fdam_mm.layers import AttInv, FreqScale
 
@@ -190,7 +190,7 @@ def test_a_failure_in_the_middle_is_undone(x: Tensor, monkeypatch: pytest.Monkey
 
     def break_down(self: nn.Module, name: str, module: nn.Module) -> None:
         calls.append(name)
-        if len(calls) == 9:
+        if len(calls) == 5:
             raise RuntimeError("broken")
         add_module(self, name, module)
 
@@ -307,10 +307,57 @@ def test_an_attention_that_goes_another_way_raises(x: Tensor) -> None:
     model = _model(depth=1)
     apply_fdam(model)
     attn = model[0].attn
-    attn.to_v.forward, attn.to_v.__class__ = attn.to_v.forward, nn.Conv2d
-    attn.to_v._forward_hooks.clear()
-    with pytest.raises(RuntimeError, match="did not call its child 'to_v'"):
+    attn.forward = lambda x: attn.to_out(_convolve(attn.to_v, x))
+    with pytest.raises(ForwardError, match="did not call its child 'to_v'"):
         model(x)
+
+
+def test_a_child_called_alone_raises(x: Tensor) -> None:
+    model = _model(depth=1)
+    apply_fdam(model)
+    with pytest.raises(ForwardError, match="its child 'mlp' called outside of its block"):
+        model[0].mlp(x)
+
+
+def test_containers_stay_as_they_are(x: Tensor) -> None:
+    """A sequence runs, counts and indexes what it holds: children go to attentions and blocks."""
+    model = _model()
+    model[0].attn.to_v = nn.Sequential(model[0].attn.to_v)
+    model[0].attn.to_out = nn.Sequential(model[0].attn.to_out)
+    before = {n: list(m) for n, m in model.named_modules() if isinstance(m, nn.Sequential)}
+    names = [n for n, _ in model.named_modules()]
+    expected = model(x)
+    apply_fdam(model)
+    assert {n: list(m) for n, m in model.named_modules() if n in before} == before
+    new = {n for n, _ in model.named_modules()} - set(names)
+    assert {n.split(".")[1] for n in new} == {"attn", "freq_scale_1", "freq_scale_2"}
+    torch.testing.assert_close(model(x), expected, rtol=1e-3, atol=1e-4)
+
+
+class SequenceBlock(nn.Sequential):
+    """Runs whatever children it has."""
+
+
+@register_adapter(SequenceBlock)
+class SequenceBlockAdapter(BlockAdapter):
+    sites = (Site("0", "output", "nchw"),)
+
+    def __init__(self, block: SequenceBlock, parents) -> None:
+        self.dim = block[0].dim
+
+
+def test_a_block_that_runs_all_its_children_is_refused() -> None:
+    model = nn.Sequential(SequenceBlock(PixelAttention(32, 4)))
+    with pytest.raises(UnservedError, match="runs every child"):
+        apply_fdam(model)
+    assert len(model[0]) == 1
+
+
+def test_a_child_that_two_blocks_share_is_refused() -> None:
+    model = _model()
+    model[1].mlp = model[0].mlp
+    with pytest.raises(UnservedError, match="shares its child mlp with 0"):
+        apply_fdam(model)
 
 
 def test_device_dtype_and_mode_are_the_models() -> None:

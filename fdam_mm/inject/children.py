@@ -1,0 +1,51 @@
+"""Hooks that follow a name: the child may be wrapped or replaced after ``apply_fdam``."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+_MOVING = threading.Lock()
+
+
+class ChildHook:
+    """A hook on the child of this name, whichever module that is when its parent is called.
+
+    LoRA, quantisation and their like put a module of their own in the place of a child, often with
+    the child inside. The parent's forward sees what that module takes and returns, and so must the
+    hook.
+
+    Args:
+        child: The name.
+        hook: A forward hook, or a forward pre-hook where ``before``.
+        before: The hook acts on what enters the child, not on what leaves it.
+        last: The hook comes after all others, so that it sees what they return.
+    """
+
+    def __init__(self, child: str, hook: Callable, before: bool, last: bool = False) -> None:
+        self.child, self.hook, self.before, self.last = child, hook, before, last
+        # Copied and pickled with the hooks, a handle keeps its number from being given twice.
+        self.handle: RemovableHandle | None = None
+        self.number = -1
+
+    def follow(self, parent: nn.Module, args: tuple[Any, ...] = ()) -> None:
+        """Have the hook where the parent's forward will call it; a pre-hook of the parent."""
+        child = getattr(parent, self.child)
+        hooks = child._forward_pre_hooks if self.before else child._forward_hooks
+        if self.number not in hooks or (self.last and list(hooks)[-1] != self.number):
+            self._move(child)
+
+    @torch.compiler.disable
+    def _move(self, child: nn.Module) -> None:
+        register = child.register_forward_pre_hook if self.before else child.register_forward_hook
+        with _MOVING:
+            self.remove()
+            self.handle = register(self.hook)
+            self.number = self.handle.id
+
+    def remove(self) -> None:
+        if self.handle is not None:
+            self.handle.remove()
