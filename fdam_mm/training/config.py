@@ -10,6 +10,7 @@ from mmengine.config import Config, ConfigDict
 
 import fdam_mm.openmmlab  # noqa: F401  before a config is read: it names our types, and mmseg::
 from fdam_mm.errors import MissingFileError, UsageError
+from fdam_mm.toolkits.packaged_configs import SHIPPED
 from fdam_mm.toolkits.quiet import quiet
 
 from .config_errors import config_errors
@@ -17,7 +18,6 @@ from .top_names import refuse_misspelt, refuse_names_that_do_nothing
 from .values import refuse_wrong_values
 
 _OF_TRAINING = ("last_checkpoint", "best_*.pth", "epoch_*.pth", "iter_*.pth")  # mmengine's files
-_PROJECT = Path(__file__).resolve().parents[2]
 
 
 def read_config(path: str, options: dict[str, Any]) -> Config:
@@ -30,9 +30,9 @@ def read_config(path: str, options: dict[str, Any]) -> Config:
         MissingFileError: No such file, here or in the project; names the nearest ones.
         UsageError: It is no config, or an option does not fit it.
     """
-    file = next((f for f in (Path(path), _PROJECT / path) if f.is_file()), None)
+    file = next((f for f in (Path(path), SHIPPED / path) if f.is_file()), None)
     if file is None:
-        known = [str(f.relative_to(_PROJECT)) for f in (_PROJECT / "configs").rglob("*.py")]
+        known = [str(f.relative_to(SHIPPED)) for f in (SHIPPED / "configs").rglob("*.py")]
         near = difflib.get_close_matches(path, known, n=3, cutoff=0.4)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise MissingFileError(f"config {path} does not exist{hint}")
