@@ -34,16 +34,17 @@ def main() -> int:
     except (ConfigError, OSError, UsageError) as error:
         print(f"error: {args.config}: {error}", file=sys.stderr)
         return 1
-    num_pictures = num_problems = 0
+    num_pictures, seen = 0, set()
     for data, splits in sets.items():
         report = data.check(partial(tqdm, desc=" and ".join(splits)))
         num_pictures += report.num_pictures
-        num_problems += len(report.problems)
-        for problem in report.problems:
-            print(problem)
-    found = f"{num_problems or 'no'} problem{'s' * (num_problems > 1)}"
+        for problem in dict.fromkeys(report.problems):
+            if problem not in seen:  # a data set and an evaluator may read one file
+                print(problem)
+        seen.update(report.problems)
+    found = f"{len(seen) or 'no'} problem{'s' * (len(seen) > 1)}"
     print(f"{num_pictures} pictures checked, {found}")
-    return 1 if num_problems else 0
+    return 1 if seen else 0
 
 
 if __name__ == "__main__":

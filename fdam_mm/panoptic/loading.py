@@ -7,7 +7,7 @@ import numpy as np
 from mmengine.fileio import get
 from mmengine.registry import TRANSFORMS
 
-from fdam_mm.data.formats.segment_ids import segment_ids
+from fdam_mm.data.formats.segment_ids import segment_ids, with_png
 from fdam_mm.toolkits.quiet import quiet
 
 with quiet():
@@ -18,6 +18,8 @@ with quiet():
 class LoadCocoPanoptic(LoadPanopticAnnotations):
     """mmdet's `LoadPanopticAnnotations` where `panopticapi` is not installed.
 
+    It finds the PNGs of pictures that are not called `.jpg` too.
+
     Args:
         settings: Those of mmdet's class.
     """
@@ -27,6 +29,11 @@ class LoadCocoPanoptic(LoadPanopticAnnotations):
         settings = dict(with_mask=True, with_seg=True) | settings
         LoadAnnotations.__init__(self, **settings)
         self.rgb2id = segment_ids
+
+    def _load_masks_and_semantic_segs(self, results: dict) -> None:
+        if results.get("seg_map_path") is not None:
+            results["seg_map_path"] = with_png(results["seg_map_path"])
+        super()._load_masks_and_semantic_segs(results)
 
 
 def read_segment_ids(file: str, backend_args: dict[str, Any] | None = None) -> np.ndarray:

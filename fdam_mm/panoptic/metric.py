@@ -9,6 +9,7 @@ from mmengine.fileio import get_local_path, join_path
 from mmengine.logging import MMLogger
 from mmengine.registry import METRICS
 
+from fdam_mm.data.formats.segment_ids import png_of
 from fdam_mm.toolkits.quiet import quiet
 
 from .loading import read_segment_ids
@@ -96,7 +97,7 @@ class CocoPanopticQuality(BaseMetric):
         segments = self.coco.imgToAnns[sample["img_id"]]
         if not segments:
             return np.zeros((len(labels), 4))
-        name = self.coco.imgs[sample["img_id"]]["segm_file"]
+        name = png_of(self.coco.imgs[sample["img_id"]]["file_name"])
         file = join_path(self.seg_prefix, name, backend_args=self.backend_args)
         true = Segments(
             map=read_segment_ids(file, self.backend_args),

@@ -1,22 +1,26 @@
 """Check COCO instances: a JSON with boxes and masks, and the pictures that it names."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdam_mm.errors import ConfigError
 
 from .coco_json import (
-    Fault,
-    are_numbers,
-    object_faults,
+    CocoTables,
+    category_faults,
+    entry_problems,
+    missing_keys,
     picture_problems,
     read_coco,
     repeated_ids,
 )
-from .problems import Problem, Progress, Report
+from .objects import counting_faults, evaluation_faults, loader_faults, mask_faults
+from .problems import Problem, Progress, Report, folder_problems, show
+from .reading import Reading
+from .values import id_fault
 
 if TYPE_CHECKING:
     from mmdet.datasets import CocoDataset
@@ -32,54 +36,117 @@ class InstanceSet:
         img_dir: folder of the pictures.
         ann_file: the JSON.
         classes: the config's names of the categories.
+        reading: what the config's pipelines demand.
     """
 
     img_dir: Path
     ann_file: Path
     classes: tuple[str, ...]
+    reading: Reading = field(default=Reading(), compare=False)
 
     def check(self, progress: Progress = iter) -> Report:
         """Read every picture and annotation and report all problems."""
-        report = Report()
+        report = Report(problems=folder_problems(self.img_dir))
         problems = report.problems
-        tables = read_coco(self.ann_file, [self.img_dir], self.classes, problems)
-        if tables is None:
+        tables = read_coco(self.ann_file, problems, self.reading.labelled)
+        if tables is None or not self.img_dir.is_dir():
             return report
-        repeated = repeated_ids(tables.annotations, "annotations")
-        problems += [Problem(self.ann_file, *fault) for fault in repeated]
-        of_image = defaultdict(list)
-        for annotation in tables.annotations:
-            of_image[annotation.get("image_id")].append(annotation)
-        for image_id in of_image.keys() - tables.images.keys():
-            fault = f"image_id {image_id}", "an image of the JSON"
-            problems += [self._problem(annotation, *fault) for annotation in of_image[image_id]]
+        faults = category_faults(tables.categories, self.classes)
+        problems += [Problem(self.ann_file, *fault) for fault in faults]
+        of_image = annotations_by_image(tables, self.ann_file, problems)
+        min_size = self.reading.min_size
         for image in progress(list(tables.images.values())):
-            problems += picture_problems(image, self.img_dir, self.ann_file)
-            problems += [
-                self._problem(annotation, *fault)
-                for annotation in of_image[image["id"]]
-                for fault in annotation_faults(annotation, image, tables.categories)
-            ]
+            problems += picture_problems(image, self.img_dir, self.ann_file, min_size)
+            problems += self._annotation_problems(image, of_image[image["id"]], tables)
         report.num_pictures = len(tables.images)
         return report
 
-    def _problem(self, annotation: Mapping[str, Any], found: str, expected: str) -> Problem:
-        return Problem(self.ann_file, f"annotation {annotation.get('id')}: {found}", expected)
+    def _annotation_problems(
+        self, image: Mapping[str, Any], annotations: Sequence[dict], tables: CocoTables
+    ) -> Iterator[Problem]:
+        categories, unused = tables.category_ids(), unused_categories(tables, self.classes)
+        keys = _KEYS if self.reading.masks else _KEYS[:-1]
+        for annotation in annotations:
+            faults = missing_keys(annotation, keys)
+            if not faults and annotation["category_id"] in unused:
+                continue
+            faults += loader_faults(annotation, image, categories)
+            faults += mask_faults(annotation, image, self.reading.masks)
+            if self.reading.measured and annotation.get("id") is not None:
+                faults += counting_faults(annotation)
+            yield from entry_problems(self.ann_file, annotation_name(annotation), faults)
 
 
-def annotation_faults(
-    annotation: Mapping[str, Any], image: Mapping[str, Any], categories: set
-) -> Iterator[Fault]:
-    """What is wrong with one annotation of an image."""
-    yield from object_faults(annotation, _KEYS, image, categories)
-    segmentation = annotation.get("segmentation")
-    if isinstance(segmentation, dict):
-        yield from _rle_faults(segmentation, image)
-    elif segmentation is not None:
-        yield from _polygon_faults(segmentation)
+@dataclass(frozen=True)
+class EvaluatedInstances:
+    """A JSON that an evaluator reads.
+
+    Attributes:
+        ann_file: the JSON.
+        classes: the config's names of the categories.
+        metrics: what is measured: some of bbox, segm and the proposals'.
+    """
+
+    ann_file: Path
+    classes: tuple[str, ...]
+    metrics: tuple[str, ...]
+
+    def check(self, progress: Progress = iter) -> Report:
+        """Read the JSON and report all problems; it reads no picture."""
+        report = Report()
+        problems = report.problems
+        tables = read_coco(self.ann_file, problems)
+        if tables is None:
+            return report
+        faults = category_faults(tables.categories, self.classes)
+        problems += [Problem(self.ann_file, *fault) for fault in faults]
+        of_image = annotations_by_image(tables, self.ann_file, problems)
+        categories, unused = tables.category_ids(), unused_categories(tables, self.classes)
+        for image_id in progress(list(of_image)):
+            image = tables.images[image_id]
+            for annotation in of_image[image_id]:
+                faults = evaluation_faults(annotation, image, categories, self.metrics)
+                if annotation.get("category_id") not in unused:
+                    name = annotation_name(annotation)
+                    problems += entry_problems(self.ann_file, name, faults)
+        return report
 
 
-def instance_set(dataset: "CocoDataset", split: str) -> InstanceSet:
+def annotations_by_image(
+    tables: CocoTables, file: Path, problems: list[Problem]
+) -> dict[Any, list[dict]]:
+    """The annotations of each usable image.
+
+    Adds a problem for each annotation without an image or a good id, and for ids that repeat.
+    """
+    of_image: dict[Any, list[dict]] = defaultdict(list)
+    with_id = []
+    for annotation in tables.annotations:
+        faults = list(id_fault(annotation, "image_id"))
+        if annotation.get("id") is not None:
+            faults += id_fault(annotation, "id")
+        if not faults and annotation["image_id"] not in tables.listed:
+            faults.append((f"image_id {show(annotation['image_id'])}", "an image of the JSON"))
+        problems += entry_problems(file, annotation_name(annotation), faults)
+        if not faults and annotation["image_id"] in tables.images:
+            of_image[annotation["image_id"]].append(annotation)
+        if not faults and annotation.get("id") is not None:
+            with_id.append(annotation)
+    problems += [Problem(file, *fault) for fault in repeated_ids(with_id, "annotations")]
+    return of_image
+
+
+def unused_categories(tables: CocoTables, classes: Sequence[str]) -> list:
+    """The ids of the categories that the config leaves out."""
+    return [c["id"] for c in tables.categories if c.get("name") not in classes]
+
+
+def annotation_name(annotation: Mapping[str, Any]) -> str:
+    """What a problem calls it."""
+    return f"annotation {show(annotation.get('id'))}:"
+
+
+def instance_set(dataset: "CocoDataset", split: str, reading: Reading) -> InstanceSet:
     """Read the settings of one of mmdet's COCO data sets.
 
     Raises:
@@ -94,49 +161,5 @@ def instance_set(dataset: "CocoDataset", split: str) -> InstanceSet:
         img_dir=Path(dataset.data_prefix.get("img") or "."),
         ann_file=Path(dataset.ann_file),
         classes=tuple(dataset.metainfo["classes"]),
+        reading=reading,
     )
-
-
-def _polygon_faults(polygons: Any) -> Iterator[Fault]:
-    if not isinstance(polygons, list) or not polygons:
-        yield f"segmentation {polygons}", "polygons or an RLE"
-        return
-    for polygon in polygons:
-        if not are_numbers(polygon):
-            yield "a polygon that is no list of numbers", "x1, y1, x2, y2, ..."
-        elif len(polygon) < 6 or len(polygon) % 2:
-            yield f"a polygon of {len(polygon)} numbers", "an even count, at least 6"
-
-
-def _rle_faults(rle: Mapping[str, Any], image: Mapping[str, Any]) -> Iterator[Fault]:
-    size = [image["height"], image["width"]]
-    if rle.get("size") != size:
-        yield f"RLE of size {rle.get('size')}", f"{size}, the height and width of the picture"
-        return
-    counts = rle.get("counts")
-    if isinstance(counts, str):
-        counts = _runs(counts)
-    pixels = size[0] * size[1]
-    if not are_numbers(counts) or min(counts, default=0) < 0 or sum(counts) != pixels:
-        yield "a broken RLE", f"counts of {pixels} pixels in all, none below 0"
-
-
-def _runs(text: str) -> list[int]:
-    """The runs in COCO's compressed RLE. pycocotools decodes too few of them without an error.
-
-    A number takes 5 bits of each character, lowest first, with a bit for "more to come" above
-    them, and its sign in its last bit. From the fourth on it is the difference to the last but
-    one.
-    """
-    runs: list[int] = []
-    number = shift = 0
-    for character in text:
-        bits = ord(character) - 48
-        number |= (bits & 31) << shift
-        shift += 5
-        if not bits & 32:
-            if bits & 16:
-                number -= 1 << shift
-            runs.append(number + runs[-2] if len(runs) > 2 else number)
-            number = shift = 0
-    return runs

@@ -1,5 +1,6 @@
 """What the checks of data sets say, and how they read pictures."""
 
+import reprlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +8,10 @@ from typing import Any, TypeVar
 
 from fdam_mm.data.pictures.rows import PictureSize, picture_size
 from fdam_mm.errors import PictureError
+
+_LONGEST = 60  # characters of one value
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = _LONGEST
 
 Read = TypeVar("Read")
 Progress = Callable[[list], Iterable]
@@ -22,7 +27,9 @@ class Problem:
     expected: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.found}, expected {self.expected}"
+        """One line that can be printed, whatever is in the data."""
+        text = f"{self.path}: {self.found}, expected {self.expected}"
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 @dataclass
@@ -67,8 +74,30 @@ def no_such(kind: str, path: Path) -> str:
     return f"no such {kind}" if path.is_absolute() else f"no such {kind} in {Path.cwd()}"
 
 
+def folder_problems(folder: Path | None) -> list[Problem]:
+    """At most one problem: a folder of pictures that is not there."""
+    if folder is None or folder.is_dir():
+        return []
+    expected = "a folder of pictures; prepare the data or set its root"
+    return [Problem(folder, no_such("folder", folder), expected)]
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is a file; what no name of a file can be, such as an overlong one, is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def show(value: Any) -> str:
+    """A value of the data in short, however long or deep it is."""
+    return _SHORT.repr(value)
+
+
 def shorten(values: Iterable[Any], most: int = 8) -> str:
     """The first values, and how many more there are."""
-    texts = [str(value) for value in values]
+    texts = [value if isinstance(value, str) else show(value) for value in values]
+    texts = [text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..." for text in texts]
     more = f" and {len(texts) - most} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more

@@ -4,7 +4,8 @@
 toolkit's data set into its own :class:`DataSet` and checks the files alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from mmengine.config import Config
@@ -15,9 +16,11 @@ from fdam_mm.errors import ConfigError
 from fdam_mm.toolkits.types import class_of
 
 from .dota import dota_set
-from .instances import instance_set
-from .panoptic import panoptic_set
+from .evaluators import evaluated_sets
+from .instances import InstanceSet, instance_set
+from .panoptic import PanopticSet, panoptic_set
 from .problems import Progress, Report
+from .reading import reading_of
 from .segmentation import segmentation_set
 
 SPLITS = ("train", "val", "test")
@@ -30,11 +33,11 @@ class DataSet(Protocol):
         """Read everything and report all problems."""
 
 
-_KINDS = {  # by the nearest base class: the data set, not looked at yet, and its split -> DataSet
-    "BaseSegDataset": segmentation_set,
+# by the nearest base class: the data set, not looked at yet, and its split -> DataSet
+_KINDS: dict[str, Callable] = {"BaseSegDataset": segmentation_set, "DOTADataset": dota_set}
+_COCO_KINDS: dict[str, Callable] = {  # these also take how the config reads them
     "CocoDataset": instance_set,
     "CocoPanopticDataset": panoptic_set,
-    "DOTADataset": dota_set,
 }
 
 
@@ -58,14 +61,24 @@ def data_sets(config: Config, splits: Sequence[str] | None = None) -> dict[DataS
                 "the config has no train_dataloader, val_dataloader or test_dataloader; "
                 "expected at least one with a dataset"
             )
-    sets: dict[DataSet, list[str]] = {}
+    found: dict[DataSet, tuple[DataSet, list[str]]] = {}
+    measured = not any(config.get(f"{split}_evaluator") for split in ("val", "test"))
     with DefaultScope.overwrite_default_scope(config.get("default_scope") or "mmseg"):
         for split in splits:
             for dataset in _plain_datasets(_dataset_config(config, split), split):
-                names = sets.setdefault(_data_set(dataset, split), [])
-                if split not in names:
-                    names.append(split)
-    return sets
+                _add(found, _data_set(dataset, split, measured), split)
+        for split in splits:
+            for data in evaluated_sets(config, split, [data for data, _ in found.values()]):
+                _add(found, data, split)
+    return dict(found.values())
+
+
+def _add(found: dict[DataSet, tuple[DataSet, list[str]]], data: DataSet, split: str) -> None:
+    """Take a set, or the demands of another split on one that is there, in."""
+    known, splits = found.get(data, (data, []))
+    if isinstance(known, InstanceSet | PanopticSet):
+        known = replace(known, reading=known.reading | data.reading)
+    found[data] = known, splits if split in splits else [*splits, split]
 
 
 def _dataset_config(config: Config, split: str) -> dict:
@@ -88,14 +101,15 @@ def _plain_datasets(dataset: dict, split: str) -> Iterator[dict]:
         raise ConfigError(f"{split}_dataloader.dataset has no type, found {dict(dataset)}")
 
 
-def _data_set(config: dict, split: str) -> DataSet:
+def _data_set(config: dict, split: str, measured: bool) -> DataSet:
     """Read a dataset's settings from an instance that has not looked at the disk."""
     dataset_class = _dataset_class(config["type"], split)
-    kinds = [_KINDS[base.__name__] for base in dataset_class.__mro__ if base.__name__ in _KINDS]
-    if not kinds:
+    known = _KINDS | _COCO_KINDS
+    kind = next((b.__name__ for b in dataset_class.__mro__ if b.__name__ in known), None)
+    if kind is None:
         raise ConfigError(
             f"{split}: {dataset_class.__name__} cannot be checked, "
-            f"expected a {', '.join(_KINDS)} or a subclass"
+            f"expected a {', '.join(known)} or a subclass"
         )
     options = {key: value for key, value in config.items() if key not in ("type", "_scope_")}
     options.update(pipeline=[], lazy_init=True)
@@ -107,7 +121,10 @@ def _data_set(config: dict, split: str) -> DataSet:
             f"data_root={config.get('data_root')!r}, data_prefix={config.get('data_prefix')!r}: "
             f"{error or 'its folders are missing'}"
         ) from error
-    return kinds[0](dataset, split)
+    if kind in _COCO_KINDS:
+        reading = reading_of(dataset, config.get("pipeline") or (), split, measured)
+        return _COCO_KINDS[kind](dataset, split, reading)
+    return _KINDS[kind](dataset, split)
 
 
 def _dataset_class(name: str | type, split: str) -> type[BaseDataset]:

@@ -33,4 +33,4 @@ def is_usable(polygon: np.ndarray) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return isinstance(value, int | float | np.number)

@@ -10,6 +10,8 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 from pycocotools import mask as masks
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 from support.coco import METAINFO, THINGS, Picture, Thing, write_coco, write_ids
 from support.tools import run_tool
 
@@ -114,12 +116,57 @@ def rle(pixels: int) -> dict:
         (first(segmentation=dict(size=[96, 64], counts=[6144])), r"RLE of size \[96, 64\]"),
         (first(segmentation=dict(size=[64, 96], counts=[6143])), "broken RLE, .* 6144 pixels"),
         (first(segmentation=rle(6143)), "annotation 1: a broken RLE"),
+        (first(area=0), "annotation 1: area 0, expected a number above 0, or it is dropped"),
+        (first(area=-1.5), "annotation 1: area -1.5, .*dropped"),
+        (first(area="12"), "annotation 1: area '12', expected a number"),
+        (first(area=10**400), "annotation 1: area 1000.*0, expected a number"),
+        (lambda d: d["annotations"][0].pop("iscrowd"), "annotation 1: no iscrowd, at which"),
+        (first(iscrowd="0"), "annotation 1: iscrowd '0'"),
+        (first(ignore=1), "annotation 1: ignore 1, expected 0 or no such key, or it is dropped"),
+        (first(bbox=[4, 4, 20, 0.5]), "annotation 1: bbox .* 1 or more, or it is dropped"),
+        (first(bbox=[200, 4, 5, 5]), "sticks out and nothing of it in the picture, .*dropped"),
+        (first(bbox="4 4 5 5"), "annotation 1: bbox '4 4 5 5', expected 4 numbers"),
+        (first(bbox=[0, 0, 10**400, 5]), "annotation 1: bbox .*, expected 4 numbers"),
+        (first(category_id=[2]), r"annotation 1: category_id \[2\]"),
+        (first(id=[1]), r"annotation \[1\]: id \[1\], expected a number or a text"),
+        (first(id=0), "annotation 0: id 0, which COCOeval takes for never found"),
+        (first(image_id={}), r"annotation 1: image_id \{\}, expected a number or a text"),
+        (first(segmentation=[1, 2, 3, 4, 5, 6]), "annotation 1: a segmentation that is one list"),
+        (first(segmentation=[[1, 2, 3, 4, 5, 1e9]]), "annotation 1: a polygon with the number 1"),
+        (first(segmentation=[[200, 2, 203, 4, 205, 6]]), "annotation 1: a polygon outside"),
+        (first(segmentation="text"), "annotation 1: segmentation 'text', expected polygons"),
+        (lambda d: d["annotations"].append(7), r"annotations\[2\] is 7, expected an entry"),
     ],
 )
 def test_annotations(root: Path, change: Change, message: str) -> None:
     data = instance_set(root)
     change_json(data.ann_file, change)
     assert re.search(message, only_problem(data))
+
+
+def test_all_faults_of_an_entry_are_one_line(root: Path) -> None:
+    change = first(area=0, iscrowd=3, bbox=None, segmentation=[["x"], [1]], id="a\nb\ud800")
+    change_json(instance_set(root).ann_file, change)
+    found = only_problem(instance_set(root))
+    assert "no bbox and area 0 and iscrowd 3 and a polygon that is" in found
+    assert found.isprintable() and "more faults" in found
+
+
+def test_an_object_with_id_0_is_never_found(root: Path) -> None:
+    """As the check says: COCOeval takes the id for whether a detection was right."""
+    file = instance_set(root).ann_file
+    scores = []
+    for number in (1, 0):
+        change_json(file, first(id=number))
+        truth = COCO(str(file))
+        found = [dict(image_id=1, category_id=2, bbox=[4, 4, 20, 20], score=1.0)]
+        evaluation = COCOeval(truth, truth.loadRes(found), "bbox")
+        evaluation.params.catIds = [2]
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+        scores.append(evaluation.stats[0])
+    assert scores[0] > 0.99 and scores[1] == 0
 
 
 @pytest.mark.parametrize("seed", range(3))
