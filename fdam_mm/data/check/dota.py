@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from fdam_mm.data.formats.dota import HEADERS, parse_label
+from fdam_mm.data.formats.dota import is_header, parse_label
 from fdam_mm.data.prepare.dota_patches import polygons, shares_shown
 from fdam_mm.errors import ConfigError
 
-from .problems import Problem, Progress, Report, no_such, shorten, try_reading, whole_size
+from .problems import Problem, Progress, Report, no_such, shorten, show, try_reading, whole_size
 
 if TYPE_CHECKING:
     from mmrotate.datasets import DOTADataset
@@ -30,12 +30,14 @@ class DotaSet:
         ann_dir: folder of a text file for each picture; None in a set without labels.
         suffix: of the pictures.
         classes: the config's names of the categories.
+        most_difficult: of the objects to learn.
     """
 
     img_dir: Path
     ann_dir: Path | None
     suffix: str
     classes: tuple[str, ...]
+    most_difficult: int = 100
 
     def check(self, progress: Progress = iter) -> Report:
         """Read every picture and label file and report all problems."""
@@ -65,18 +67,20 @@ class DotaSet:
     def _label_problems(self, file: Path, size: tuple[int, int] | None) -> Iterator[Problem]:
         """Yield what is wrong with a label file of a picture of (height, width), if known."""
         try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+            lines = file.read_text(encoding="utf-8").split("\n")  # as mmrotate reads them
+        except (OSError, ValueError) as error:
             yield Problem(file, f"unreadable ({error})", "a text file")
             return
+        if not lines[-1]:
+            lines.pop()
         for number, line in enumerate(lines, start=1):
             where = Path(f"{file}:{number}")
-            if line.split(":")[0].strip().lower() in HEADERS or not line.strip():
-                found = f"a header or empty line {line!r}, at which mmrotate stops"
+            if is_header(line, at_top=True) or not line.strip():
+                found = f"a header or empty line {show(line)}, at which mmrotate stops"
                 yield Problem(where, found, _LINE)
                 continue
             try:
-                numbers, category, _ = parse_label(line)
+                numbers, category, difficulty = parse_label(line)
             except ValueError as error:
                 found, expected = str(error).rsplit(", expected ", 1)
                 yield Problem(where, found, expected)
@@ -85,7 +89,10 @@ class DotaSet:
                 yield Problem(where, "no difficulty", _LINE)
             if category not in self.classes:
                 expected = f"one of {shorten(self.classes, most=20)}"
-                yield Problem(where, f"category {category!r}", expected)
+                yield Problem(where, f"category {show(category)}", expected)
+            if difficulty > self.most_difficult:
+                found = f"difficulty {difficulty}, for which mmrotate ignores the object"
+                yield Problem(where, found, f"{self.most_difficult} or less (diff_thr)")
             yield from _box_problems(where, np.reshape(numbers, (1, 4, 2)), size)
 
 
@@ -104,6 +111,7 @@ def dota_set(dataset: "DOTADataset", split: str) -> DotaSet:
         ann_dir=Path(dataset.ann_file) if dataset.ann_file else None,
         suffix=f".{dataset.img_suffix}",
         classes=tuple(dataset.metainfo["classes"]),
+        most_difficult=dataset.diff_thr,
     )
 
 
@@ -133,4 +141,5 @@ def _folder_problems(folder: Path, suffix: str) -> Iterator[Problem]:
 
 
 def _files(folder: Path, suffix: str) -> list[Path]:
-    return sorted(folder.glob(f"*{suffix}"))
+    """As glob finds them, which passes over names that start with a dot."""
+    return sorted(file for file in folder.glob(f"*{suffix}") if not file.name.startswith("."))

@@ -10,6 +10,7 @@ from fdam_mm.data.pictures.rows import PictureSize, picture_size
 from fdam_mm.errors import PictureError
 
 _LONGEST = 60  # characters of one value
+_LINE = 1000  # characters of what was found
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = _LONGEST
 
@@ -28,7 +29,7 @@ class Problem:
 
     def __str__(self) -> str:
         """One line that can be printed, whatever is in the data."""
-        text = f"{self.path}: {self.found}, expected {self.expected}"
+        text = f"{self.path}: {self.found[:_LINE]}, expected {self.expected}"
         return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 

@@ -18,6 +18,7 @@ from fdam_mm.toolkits.types import class_of
 from .dota import dota_set
 from .evaluators import evaluated_sets
 from .instances import InstanceSet, instance_set
+from .oriented_xml import dior_set, hrsc_set
 from .panoptic import PanopticSet, panoptic_set
 from .problems import Progress, Report
 from .reading import reading_of
@@ -34,7 +35,12 @@ class DataSet(Protocol):
 
 
 # by the nearest base class: the data set, not looked at yet, and its split -> DataSet
-_KINDS: dict[str, Callable] = {"BaseSegDataset": segmentation_set, "DOTADataset": dota_set}
+_KINDS: dict[str, Callable] = {
+    "BaseSegDataset": segmentation_set,
+    "DIORDataset": dior_set,
+    "DOTADataset": dota_set,
+    "HRSCDataset": hrsc_set,
+}
 _COCO_KINDS: dict[str, Callable] = {  # these also take how the config reads them
     "CocoDataset": instance_set,
     "CocoPanopticDataset": panoptic_set,

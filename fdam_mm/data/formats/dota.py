@@ -3,10 +3,12 @@
     SRC/{train,val,test}/images/NAME.png
     SRC/{train,val,test}/labelTxt/NAME.txt      none for the test set
 
-A label file may begin with `imagesource:` and `gsd:`. Each line after them is an object:
-`x1 y1 x2 y2 x3 y3 x4 y4 category difficult`, in pixels, around the object.
+Also `labelTxt-v1.0`, `labelTxt-v1.5` or `labelTxt-v2.0`, and the folders that their archives have.
+A label file may begin with lines such as `imagesource:` and `gsd:`. Each line after them is an
+object: `x1 y1 x2 y2 x3 y3 x4 y4 category difficult`, in pixels, around the object.
 """
 
+import codecs
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,9 +20,12 @@ from fdam_mm.errors import LabelError, LayoutError
 
 SPLITS = ("train", "val", "test")
 _IMAGE_FOLDERS = ("images", "images/images")  # the second after unpacking in place
-_LABEL_FOLDERS = ("labelTxt", "labelTxt-v1.0/labelTxt", "labelTxt-v1.0", "labelTxt/labelTxt")
+_LABEL_FOLDER = "labelTxt"
+_UPRIGHT = ("hbb", "reclabel")  # in the names of folders whose boxes are upright, not oriented
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
-HEADERS = ("imagesource", "gsd")
+_HEADERS = ("imagesource", "gsd")
+_FARTHEST = 1e6  # pixels; geometry and mmcv's operators end badly far above
+_DIGITS = 9  # of a difficulty
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +67,7 @@ def find_pictures(folder: Path) -> tuple[list[Picture], list[str]]:
         zips = sorted((folder / "images").glob("*.zip"))
         advice = f"; unpack {zips[0].name} and the others there" if zips else ""
         raise LayoutError(f"{folder / 'images'}: no pictures, expected NAME.png files{advice}")
-    label_folder = _first_with(folder, _LABEL_FOLDERS, (".txt",))
+    label_folder = _label_folder(folder)
     if label_folder is None and folder.name != "test":
         raise LayoutError(
             f"{folder / 'labelTxt'}: no label files, expected a NAME.txt for each picture"
@@ -116,12 +121,35 @@ def label_lines(file: Path) -> Iterator[tuple[int, str]]:
         LabelError: the file cannot be read.
     """
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = file.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
+    except OSError as error:
         raise LabelError(f"{file}: unreadable ({error}), expected text") from error
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip() and line.split(":")[0].strip().lower() not in HEADERS:
-            yield number, line
+    at_top = True
+    for number, line in enumerate(lines, start=1):
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            if at_top and is_header(line.decode("latin-1"), at_top):
+                continue
+            raise LabelError(f"{file}: unreadable ({error}), expected text") from error
+        if text.strip() and not is_header(text, at_top):
+            at_top = False
+            yield number, text
+
+
+def is_header(line: str, at_top: bool) -> bool:
+    """Whether a line is `key: value` and no object; after an object, only with a known key."""
+    key, colon, _ = line.partition(":")
+    if not colon:
+        return False
+    return key.strip().lower() in _HEADERS or (at_top and not _starts_with_numbers(line))
+
+
+def _starts_with_numbers(line: str) -> bool:
+    try:
+        return len([float(item) for item in line.split()[:2]]) == 2
+    except ValueError:
+        return False
 
 
 def parse_label(line: str) -> tuple[list[float], str, int]:
@@ -141,8 +169,10 @@ def parse_label(line: str) -> tuple[list[float], str, int]:
         raise ValueError(f"{error}, expected 8 numbers and then the category") from error
     if not all(map(math.isfinite, corners)):
         raise ValueError(f"coordinates {' '.join(items[:8])}, expected finite numbers")
+    if max(map(abs, corners)) > _FARTHEST:
+        raise ValueError(f"coordinates {' '.join(items[:8])}, expected pixels near the picture")
     difficult = items[9] if len(items) == 10 else "0"
-    if not difficult.isdecimal():
+    if not difficult.isdecimal() or len(difficult) > _DIGITS:
         raise ValueError(f"difficulty {difficult!r}, expected 0 or 1")
     return corners, items[8], int(difficult)
 
@@ -155,6 +185,35 @@ def format_labels(labels: Labels) -> str:
         numbers = (str(round(x, 3) + 0.0) for x in corners.ravel().tolist())  # + 0.0 for -0.0
         lines.append(" ".join([*numbers, category, str(difficult)]))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _label_folder(folder: Path) -> Path | None:
+    """Return the folder of the label files, None without one.
+
+    Raises:
+        LayoutError: several versions have some, and none is plainly called `labelTxt`.
+    """
+    found = _with_labels(folder / _LABEL_FOLDER)
+    if not found:
+        tops = sorted(folder.glob(f"{_LABEL_FOLDER}*"))
+        found = [labels for top in tops for labels in _with_labels(top)]
+    if len(found) > 1:
+        names = " and ".join(str(labels.relative_to(folder)) for labels in found)
+        raise LayoutError(
+            f"{folder}: label files in {names}, expected one folder of them; rename the one to "
+            f"use to {_LABEL_FOLDER}"
+        )
+    return found[0] if found else None
+
+
+def _with_labels(top: Path) -> list[Path]:
+    """A folder that has label files, or those of its subfolders that do."""
+    if not top.is_dir():
+        return []
+    if _files(top, (".txt",)):
+        return [top]
+    inner = [part for part in sorted(top.iterdir()) if part.is_dir() and _files(part, (".txt",))]
+    return [part for part in inner if not any(name in part.name.lower() for name in _UPRIGHT)]
 
 
 def _first_with(folder: Path, names: tuple[str, ...], suffixes: tuple[str, ...]) -> Path | None:

@@ -49,6 +49,12 @@ def test_good_data(root: Path) -> None:
         (PLANE.replace("30.0 30.0", "30.0 x"), "to float: 'x', expected 8 numbers"),
         ("gsd:0.3", "a header or empty line 'gsd:0.3', at which mmrotate stops, expected x1"),
         ("", "a header or empty line ''"),
+        ("height: 3", "a header or empty line 'height: 3'"),
+        (PLANE.replace("plane 0", "plane x"), "difficulty 'x', expected 0 or 1"),
+        (PLANE.replace("plane 0", "plane 101"), "difficulty 101, for which mmrotate ignores"),
+        (PLANE.replace("plane 0", "plane " + "9" * 5000), "difficulty '99"),
+        (PLANE.replace("30.0 30.0", "30.0 1e308"), "expected pixels near the picture"),
+        (PLANE.replace("30.0 30.0", "30.0 nan"), "expected finite numbers"),
         (PLANE[:-3], "no difficulty, expected x1"),
         (PLANE.replace("plane", "car"), "category 'car', expected one of plane, ship"),
         (PLANE.replace("10.0 30.0 pl", "10.0 10.0 pl").replace("30.0 30.0", "30.0 10.0"), "line"),
@@ -72,6 +78,13 @@ def test_all_lines_are_named(root: Path) -> None:
         "annfiles/a.txt:1",
         "annfiles/a.txt:3",
     ]
+
+
+def test_hidden_files_are_passed_over(root: Path) -> None:
+    """As glob does, with which mmrotate finds the files."""
+    write(root / "annfiles/._a.txt", "x")
+    write(root / "images/._a.png", "x")
+    assert problems(dota(root), root) == []
 
 
 def test_files(root: Path) -> None:

@@ -34,6 +34,26 @@ def test_no_labels(tmp_path: Path) -> None:
     assert format_labels(labels) == ""
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"imagesource:GoogleEarth\ngsd:0.5\nacquisition dates: 2016-05-04\nangle:12",
+        b"Image Source: \xc4 caf\xe9\nGSD:null",  # bytes that are not UTF-8
+        b"\xef\xbb\xbfimageid:7\r\nresolution : 0.3 m\r",
+    ],
+)
+def test_headers(tmp_path: Path, header: bytes) -> None:
+    (tmp_path / "a.txt").write_bytes(header + f"\n{LINE}\n".encode())
+    assert read_labels(tmp_path / "a.txt").categories == ["plane"]
+
+
+@pytest.mark.parametrize("line", [b"remark: none", b"1 2 3 4 5 6 7 8 caf\xe9 0"])
+def test_no_headers_after_an_object(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "a.txt").write_bytes(f"{LINE}\n".encode() + line)
+    with pytest.raises(LabelError, match=r"a\.txt"):
+        read_labels(tmp_path / "a.txt")
+
+
 def test_difficulty_may_be_left_out(tmp_path: Path) -> None:
     assert read_labels(write(tmp_path / "a.txt", LINE[:-2])).difficult == [0]
 
@@ -45,6 +65,8 @@ def test_difficulty_may_be_left_out(tmp_path: Path) -> None:
         (f"{LINE} 5", "11 items"),
         (LINE.replace("3.0", "x"), "could not convert string to float: 'x', expected 8 numbers"),
         (LINE.replace("3.0", "nan"), "expected finite numbers"),
+        (LINE.replace("3.0", "1e308"), "expected pixels near the picture"),
+        (LINE.replace("plane 0", f"plane {'1' * 5000}"), "difficulty '1+', expected 0 or 1"),
         (LINE.replace("plane 0", "plane easy"), "difficulty 'easy', expected 0 or 1"),
     ],
 )
@@ -69,7 +91,19 @@ def test_format() -> None:
 
 
 @pytest.mark.parametrize("images", ["images", "images/images"])
-@pytest.mark.parametrize("labels", ["labelTxt", "labelTxt-v1.0", "labelTxt-v1.0/labelTxt"])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        "labelTxt",
+        "labelTxt/labelTxt",
+        "labelTxt-v1.0",
+        "labelTxt-v1.0/labelTxt",
+        "labelTxt-v1.5",
+        "labelTxt-v1.5/DOTA-v1.5_train",
+        "labelTxt-v2.0",
+        "labelTxt-v2.0/DOTA-v2.0_train",
+    ],
+)
 def test_pictures(tmp_path: Path, images: str, labels: str) -> None:
     write(tmp_path / images / "b.png")
     write(tmp_path / images / "a.PNG")
@@ -80,6 +114,20 @@ def test_pictures(tmp_path: Path, images: str, labels: str) -> None:
     assert pictures[0].image == tmp_path / images / "a.PNG"
     assert pictures[1].labels == tmp_path / labels / "b.txt"
     assert problems == []
+
+
+def test_versions_of_labels(tmp_path: Path) -> None:
+    """Upright boxes are passed over; of several versions `labelTxt` is the one, or none."""
+    write(tmp_path / "images/a.png")
+    oriented = write(tmp_path / "labelTxt-v1.5/DOTA-v1.5_train/a.txt")
+    write(tmp_path / "labelTxt-v1.5/DOTA-v1.5_train_hbb/a.txt")
+    assert find_pictures(tmp_path)[0][0].labels == oriented
+    older = write(tmp_path / "labelTxt-v1.0/labelTxt/a.txt")
+    write(tmp_path / "labelTxt-v1.0/trainset_reclabelTxt/a.txt")
+    with pytest.raises(LayoutError, match=r"v1.0/labelTxt and labelTxt-v1.5/DOTA.*rename the one"):
+        find_pictures(tmp_path)
+    older.parent.rename(tmp_path / "labelTxt")
+    assert find_pictures(tmp_path)[0][0].labels == tmp_path / "labelTxt/a.txt"
 
 
 def test_pictures_and_labels_that_have_no_partner(tmp_path: Path) -> None:
