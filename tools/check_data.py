@@ -38,10 +38,11 @@ def main() -> int:
     for data, splits in sets.items():
         report = data.check(partial(tqdm, desc=" and ".join(splits)))
         num_pictures += report.num_pictures
-        for problem in dict.fromkeys(report.problems):
-            if problem not in seen:  # a data set and an evaluator may read one file
+        for problem in report.problems:
+            entry = problem.path, problem.found
+            if entry not in seen:  # a data set and an evaluator may read one file
                 print(problem)
-        seen.update(report.problems)
+            seen.add(entry)
     found = f"{len(seen) or 'no'} problem{'s' * (len(seen) > 1)}"
     print(f"{num_pictures} pictures checked, {found}")
     return 1 if seen else 0

@@ -12,7 +12,17 @@ from fdam_mm.data.formats.dota import is_header, parse_label
 from fdam_mm.data.prepare.dota_patches import polygons, shares_shown
 from fdam_mm.errors import ConfigError
 
-from .problems import Problem, Progress, Report, no_such, shorten, show, try_reading, whole_size
+from .problems import (
+    Problem,
+    Progress,
+    Report,
+    is_folder,
+    no_such,
+    shorten,
+    show,
+    try_reading,
+    whole_size,
+)
 
 if TYPE_CHECKING:
     from mmrotate.datasets import DOTADataset
@@ -133,7 +143,7 @@ def _box_problems(
 
 def _folder_problems(folder: Path, suffix: str) -> Iterator[Problem]:
     expected = f"a folder with *{suffix} files"
-    if not folder.is_dir():
+    if not is_folder(folder):
         expected += "; tools/prepare_data.py dota makes it, or set the data's root"
         yield Problem(folder, no_such("folder", folder), expected)
     elif not _files(folder, suffix):

@@ -18,7 +18,7 @@ from .coco_json import (
     repeated_ids,
 )
 from .objects import counting_faults, evaluation_faults, loader_faults, mask_faults
-from .problems import Problem, Progress, Report, folder_problems, show
+from .problems import Problem, Progress, Report, folder_problems, is_folder, show
 from .reading import Reading
 from .values import id_fault
 
@@ -49,7 +49,7 @@ class InstanceSet:
         report = Report(problems=folder_problems(self.img_dir))
         problems = report.problems
         tables = read_coco(self.ann_file, problems, self.reading.labelled)
-        if tables is None or not self.img_dir.is_dir():
+        if tables is None or not is_folder(self.img_dir):
             return report
         faults = category_faults(tables.categories, self.classes)
         problems += [Problem(self.ann_file, *fault) for fault in faults]

@@ -93,8 +93,8 @@ def mask_faults(
         yield f"segmentation {show(mask)}", "polygons or an RLE"
     elif isinstance(mask, list):
         yield from _polygon_faults(mask, image)
-    elif not entry.get("iscrowd"):  # a crowd is ignored in any case
-        if masks is Masks.POLYGONS:
+    else:
+        if masks is Masks.POLYGONS and not entry.get("iscrowd"):  # a crowd is ignored anyway
             found = "an RLE, which LoadAnnotations with poly2mask=False does not read"
             yield found, f"LoadInstances in its place, or polygons{_DROPPED}"
         yield from _fault(rle_runs, mask, image["height"], image["width"])
@@ -140,7 +140,7 @@ def evaluation_faults(
     if "segm" in metrics:
         if entry.get("segmentation") is None:
             yield "no segmentation", "polygons or an RLE"
-        yield from mask_faults(dict(entry, iscrowd=0), image, Masks.ANY)
+        yield from mask_faults(entry, image, Masks.ANY)
 
 
 def _polygon_faults(polygons: list, image: Mapping[str, Any]) -> Iterator[Fault]:

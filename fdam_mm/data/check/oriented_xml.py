@@ -16,6 +16,7 @@ from .problems import (
     Report,
     folder_problems,
     is_file,
+    is_folder,
     no_such,
     shorten,
     show,
@@ -87,7 +88,7 @@ class XmlSet:
     def check(self, progress: Progress = iter) -> Report:
         """Read every listed picture and XML and report all problems."""
         problems = folder_problems(self.img_dir)
-        if not self.ann_dir.is_dir():
+        if not is_folder(self.ann_dir):
             problems.append(Problem(self.ann_dir, no_such("folder", self.ann_dir), "XML files"))
         names = self._names(problems)
         if problems:

@@ -77,7 +77,7 @@ def no_such(kind: str, path: Path) -> str:
 
 def folder_problems(folder: Path | None) -> list[Problem]:
     """At most one problem: a folder of pictures that is not there."""
-    if folder is None or folder.is_dir():
+    if folder is None or is_folder(folder):
         return []
     expected = "a folder of pictures; prepare the data or set its root"
     return [Problem(folder, no_such("folder", folder), expected)]
@@ -87,6 +87,14 @@ def is_file(path: Path) -> bool:
     """Whether it is a file; what no name of a file can be, such as an overlong one, is none."""
     try:
         return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is a folder; as for `is_file`."""
+    try:
+        return path.is_dir()
     except (OSError, ValueError):
         return False
 

@@ -16,6 +16,7 @@ from .problems import (
     Problem,
     Progress,
     Report,
+    is_folder,
     no_such,
     shorten,
     size_text,
@@ -90,8 +91,7 @@ def find_pairs(data: SegmentationSet) -> tuple[list[Pair], list[Problem]]:
     images = _list_files(data.img_dir, data.img_suffix)
     annotations = _list_files(data.ann_dir, data.seg_suffix) if data.ann_dir else {}
     if data.list_file:
-        listed = data.list_file.read_text(encoding="utf-8").splitlines()
-        names = [line.strip() for line in listed]
+        names = _listed_names(data.list_file, problems)
         problems += _missing_listed(names, images, data)
     else:
         names = sorted(images)
@@ -170,7 +170,7 @@ def _folder_problems(data: SegmentationSet) -> list[Problem]:
         if folder is None:
             continue
         expected = f"a folder with *{suffix} files"
-        if not folder.is_dir():
+        if not is_folder(folder):
             advice = f"{expected}; prepare the data or set its root"
             problems.append(Problem(folder, no_such("folder", folder), advice))
         elif not _list_files(folder, suffix):
@@ -180,6 +180,14 @@ def _folder_problems(data: SegmentationSet) -> list[Problem]:
     if data.list_file and not data.list_file.is_file():
         problems.append(Problem(data.list_file, "no such file", "a list of picture names"))
     return problems
+
+
+def _listed_names(file: Path, problems: list[Problem]) -> list[str]:
+    try:
+        return [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        problems.append(Problem(file, f"unreadable ({error})", "a list of picture names"))
+        return []
 
 
 def _list_files(folder: Path, suffix: str) -> dict[str, Path]:

@@ -299,3 +299,16 @@ def test_tool(tmp_path: Path) -> None:
         str(config), "--cfg-options", f"train_dataloader.dataset.data_root={tmp_path / 'none'}"
     )
     assert missing.returncode == 1 and "no such folder" in missing.stdout
+
+
+def test_a_list_that_is_no_text(tmp_path: Path) -> None:
+    for name in ("images/a.png", "labels/a.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (4, 4)).save(tmp_path / name)
+    (tmp_path / "list.txt").write_bytes(b"\xff\xfe")
+    folders = tmp_path / "images", tmp_path / "labels"
+    data = SegmentationSet(*folders, ".png", ".png", 2, list_file=tmp_path / "list.txt")
+    (found,) = data.check().problems
+    assert "list.txt: unreadable (" in str(found)
+    overlong = SegmentationSet(tmp_path / ("a" * 300), None, ".png", ".png", 2)
+    assert "no such folder" in str(overlong.check().problems[0])
