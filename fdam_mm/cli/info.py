@@ -29,12 +29,13 @@ _EXTRAS = {  # extra of this package: what it brings
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """It takes none."""
-
-
-def run(args: argparse.Namespace) -> None:
-    """Print the table."""
+def main() -> None:
+    """Read the command line and print the table."""
+    argparse.ArgumentParser(
+        description="Versions, devices and extras: paste it into bug reports.",
+        epilog="example:\n  fdam info",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
     rows = {**_machine(), **_packages(), **_operations(), **_extras()}
     width = max(map(len, rows))
     print("\n".join(f"{name:<{width}}  {value}" for name, value in rows.items()))

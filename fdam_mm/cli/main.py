@@ -1,57 +1,68 @@
-"""``fdam``: every tool as a subcommand."""
+"""``fdam``: every tool as a subcommand; ``tools/*.py`` are the same under their old names."""
 
-import argparse
 import importlib
+import sys
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from fdam_mm.version import __version__
 
-from .errors import clear_errors
-
 
 class Command(NamedTuple):
-    """A module of this folder with ``add_arguments`` and ``run``, imported when it is called."""
+    """A module of this folder whose ``main`` reads the command line, imported when called."""
 
     module: str
     help: str
-    example: str
 
 
-COMMANDS = {
-    "predict": Command(
-        "predict",
-        "predict pictures, folders and GeoTIFFs of any size",
-        "fdam predict work_dirs/nuts photos/ --out result/ --draw",
-    ),
-    "info": Command("info", "versions, devices and extras, for bug reports", "fdam info"),
+Commands = Mapping[str, "Command | Commands"]
+COMMANDS: Commands = {
+    "predict": Command("predict", "predict pictures, folders and GeoTIFFs of any size"),
+    "info": Command("info", "versions, devices and extras, for bug reports"),
 }
 
 
-@clear_errors
-def main() -> None:
-    """Run the subcommand that the command line names."""
-    listing = "\n".join(f"  {name:<10}{command.help}" for name, command in COMMANDS.items())
-    parser = argparse.ArgumentParser(
-        prog="fdam",
-        description="Frequency-Dynamic Attention Modulation for vision backbones.",
-        epilog=f"commands:\n{listing}\n\nfdam COMMAND --help shows a command's arguments.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def main() -> int | None:
+    """Run the subcommand that the command line names; returns its exit code."""
+    return _run("fdam", COMMANDS, sys.argv[1:])
+
+
+def _run(program: str, commands: Commands, arguments: list[str]) -> int | None:
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+    if name in ("-h", "--help"):
+        print(_usage(program, commands))
+        return None
+    if name == "--version":
+        print(__version__)
+        return None
+    if name not in commands:
+        print(
+            f"{program}: error: no command {name!r}\n\n{_usage(program, commands)}",
+            file=sys.stderr,
+        )
+        return 2
+    chosen = commands[name]
+    if not isinstance(chosen, Command):
+        return _run(f"{program} {name}", chosen, rest)
+    sys.argv = [f"{program} {name}", *rest]
+    return importlib.import_module(f".{chosen.module}", __package__).main()
+
+
+def _usage(program: str, commands: Commands) -> str:
+    rows = [
+        f"  {name:<10}{chosen.help if isinstance(chosen, Command) else ', '.join(chosen)}"
+        for name, chosen in commands.items()
+    ]
+    return "\n".join(
+        [
+            f"usage: {program} COMMAND ...",
+            "",
+            *rows,
+            "",
+            f"{program} COMMAND --help shows a command's arguments and an example.",
+        ]
     )
-    parser.add_argument("--version", action="version", version=__version__)
-    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    command = COMMANDS[args.command]
-    module = importlib.import_module(f".{command.module}", __package__)
-    own = argparse.ArgumentParser(
-        prog=f"fdam {args.command}",
-        description=command.help[0].upper() + command.help[1:] + ".",
-        epilog=f"example:\n  {command.example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    module.add_arguments(own)
-    module.run(own.parse_args(args.arguments))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,35 +1,41 @@
-"""``fdam predict``: pictures of any size, one file per result."""
+"""``fdam predict``: predict pictures of any size and write a file for each."""
 
-import argparse
 from pathlib import Path
 
 from fdam_mm.errors import UsageError
 
+from .arguments import parser
+from .errors import clear_errors
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", help="work folder of a training, or a config file")
-    parser.add_argument("inputs", nargs="+", help="pictures, folders or globs; GeoTIFFs too")
-    parser.add_argument(
+_DESCRIPTION = "Predict pictures, folders and GeoTIFFs of any size, and write a file for each."
+_EXAMPLE = """fdam predict work_dirs/nuts photos/ --out result/ --draw
+  fdam predict CONFIG.py large.tif --checkpoint iter_160000.pth --tile 1024 --out result/"""
+
+
+@clear_errors
+def main() -> None:
+    """Read the command line, predict and write."""
+    arguments = parser(_DESCRIPTION, _EXAMPLE)
+    arguments.add_argument("model", help="work folder of a training, or a config file")
+    arguments.add_argument("inputs", nargs="+", help="pictures, folders or globs; GeoTIFFs too")
+    arguments.add_argument(
         "--checkpoint", help="file; needed with a config, default the work folder's best"
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--draw", action="store_true", help="also write pictures (NAME.jpg)")
-    parser.add_argument("--score", type=float, default=0.3, help="leave out objects below it")
-    parser.add_argument("--tile", type=int, help="cut larger pictures into tiles of this side")
-    parser.add_argument("--overlap", type=int, help="pixels that tiles share (a quarter)")
-    parser.add_argument("--batch-size", type=int, default=1, help="pictures or tiles together")
-    parser.add_argument("--device", help="where the model runs (a GPU if there is one)")
-    parser.add_argument("--precision", choices=("fp32", "fp16", "bf16"), help="of the forward")
-    parser.add_argument("--tta", action="store_true", help="test-time augmentation")
-    parser.add_argument(
+    arguments.add_argument("--out", type=Path, required=True, help="folder for the results")
+    arguments.add_argument("--draw", action="store_true", help="also write pictures (NAME.jpg)")
+    arguments.add_argument("--score", type=float, default=0.3, help="leave out objects below it")
+    arguments.add_argument("--tile", type=int, help="cut larger pictures into tiles of this side")
+    arguments.add_argument("--overlap", type=int, help="pixels that tiles share (a quarter)")
+    arguments.add_argument("--batch-size", type=int, default=1, help="pictures or tiles together")
+    arguments.add_argument("--device", help="where the model runs (a GPU if there is one)")
+    arguments.add_argument("--precision", choices=("fp32", "fp16", "bf16"), help="of the forward")
+    arguments.add_argument("--tta", action="store_true", help="test-time augmentation")
+    arguments.add_argument(
         "--allow-pickle",
         action="store_true",
         help="also read checkpoints that need unpickling, which can run any code they hold",
     )
-
-
-def run(args: argparse.Namespace) -> None:
-    """Predict and write."""
+    args = arguments.parse_args()
     from fdam_mm.apis import load_model, predict
 
     if args.checkpoint is None and not Path(args.model).is_dir():
