@@ -1,10 +1,7 @@
-# UperNet on a plain ViT, ADE20K 512x512, 160k iterations: what DeiT and DeiT-III share.
+# UperNet on a plain ViT: what DeiT and DeiT-III share.
 _base_ = [
     "mmseg::_base_/models/upernet_vit-b16_ln_mln.py",
-    "mmseg::_base_/datasets/ade20k.py",
-    "mmseg::_base_/schedules/schedule_160k.py",
-    "mmseg::_base_/default_runtime.py",
-    "./fdam_mm.py",
+    "./adamw_160k_ade20k.py",
 ]
 model = dict(
     pretrained=None,
@@ -20,15 +17,3 @@ model = dict(
     decode_head=dict(num_classes=150),
     auxiliary_head=dict(num_classes=150),
 )
-optim_wrapper = dict(
-    _delete_=True,
-    type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=6e-5, betas=(0.9, 0.999), weight_decay=0.01),
-    # no weight decay on 1-D parameters, positions and class tokens
-    constructor="FDAMOptimWrapperConstructor",
-    paramwise_cfg=dict(),
-)
-param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-6, by_epoch=False, begin=0, end=1500),
-    dict(type="PolyLR", eta_min=0.0, power=1.0, by_epoch=False, begin=1500, end=160000),
-]
