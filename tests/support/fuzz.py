@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-EXAMPLES = int(os.environ.get("FDAM_FUZZ_EXAMPLES", "50"))
+EXAMPLES = int(os.environ.get("FDAM_FUZZ_EXAMPLES", "12"))
 """Of each test; 2000 by hand: FDAM_FUZZ_EXAMPLES=2000 pytest tests/data/check/test_fuzz.py"""
 
 fuzzed = settings(

@@ -30,6 +30,7 @@ def evaluated_sets(
     if first is None:
         return
     classes, things = first.classes, getattr(first, "things", ())
+    labelled = split != "test"
     for evaluator in _metrics(evaluators):
         names, file = class_names(evaluator.get("type"), METRICS), evaluator.get("ann_file")
         if not file or evaluator.get("format_only"):
@@ -37,25 +38,26 @@ def evaluated_sets(
         if "CocoMetric" in names:
             metric = evaluator.get("metric", "bbox")
             metrics = (metric,) if isinstance(metric, str) else tuple(metric)
-            yield EvaluatedInstances(Path(file), things or classes, metrics)
+            yield EvaluatedInstances(Path(file), things or classes, metrics, labelled)
         elif any(name in names for name in _PANOPTIC) and evaluator.get("seg_prefix"):
-            yield _panoptic(Path(file), Path(evaluator["seg_prefix"]), names, known, classes)
+            reading = Reading(
+                labelled=labelled,
+                measured=False,
+                any_suffix="CocoPanopticQuality" in names,
+                all_classes=True,
+            )
+            folder = Path(evaluator["seg_prefix"])
+            yield PanopticSet(
+                _pictures(Path(file), folder, known), folder, Path(file), classes, reading
+            )
 
 
-def _panoptic(
-    file: Path, folder: Path, names: Sequence[str], known: Sequence[Any], classes: tuple[str, ...]
-) -> PanopticSet:
-    """The data set that has these files, or one without pictures."""
-    pictures = next(
-        (
-            data.img_dir
-            for data in known
-            if isinstance(data, PanopticSet) and (data.ann_file, data.seg_dir) == (file, folder)
-        ),
-        None,
-    )
-    reading = Reading(measured=False, any_suffix="CocoPanopticQuality" in names, all_classes=True)
-    return PanopticSet(pictures, folder, file, classes, reading)
+def _pictures(file: Path, folder: Path, known: Sequence[Any]) -> Path | None:
+    """The folder of the pictures of the data set that reads the same files, None without one."""
+    for data in known:
+        if isinstance(data, PanopticSet) and (data.ann_file, data.seg_dir) == (file, folder):
+            return data.img_dir
+    return None
 
 
 def _metrics(evaluators: Sequence[Any]) -> Iterator[Mapping]:

@@ -85,17 +85,19 @@ class EvaluatedInstances:
         ann_file: the JSON.
         classes: the config's names of the categories.
         metrics: what is measured: some of bbox, segm and the proposals'.
+        labelled: whether there must be annotations, as in all but a test set.
     """
 
     ann_file: Path
     classes: tuple[str, ...]
     metrics: tuple[str, ...]
+    labelled: bool = True
 
     def check(self, progress: Progress = iter) -> Report:
         """Read the JSON and report all problems; it reads no picture."""
         report = Report()
         problems = report.problems
-        tables = read_coco(self.ann_file, problems)
+        tables = read_coco(self.ann_file, problems, self.labelled)
         if tables is None:
             return report
         faults = category_faults(tables.categories, self.classes)

@@ -95,6 +95,14 @@ class PanopticSet:
         lacking = [c["id"] for c in tables.categories if c.get("isthing") is None]
         if lacking:
             yield f"no isthing of the categories {shorten(lacking)}", "1 or 0"
+        stuff = [
+            c["name"]
+            for c in tables.categories
+            if c.get("isthing") is not None and not c["isthing"] and c.get("name") in self.things
+        ]
+        if stuff:  # neither an object nor one of the labels that are taken for stuff
+            found = f"isthing 0 of the categories {shorten(stuff)}, whose segments are not learned"
+            yield found, "1, as they are in thing_classes"
         unnamed = {c["id"]: c.get("name") for c in tables.categories}
         unnamed = {i: name for i, name in unnamed.items() if name not in self.classes}
         if unnamed and self.reading.all_classes:

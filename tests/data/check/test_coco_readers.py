@@ -141,6 +141,23 @@ def test_panoptic_classes_for_the_metric(root: Path) -> None:
     assert "categories soil that the config does not name" in all_problems(subset)
 
 
+def test_things_that_the_json_takes_for_stuff(root: Path) -> None:
+    file = root / "annotations/panoptic_train2017.json"
+    change_json(file, lambda d: d["categories"][0].update(isthing=0))
+    assert "isthing 0 of the categories disc, whose segments" in all_problems(config(root, True))
+    change_json(file, lambda d: d["categories"][0].pop("isthing"))
+    assert "no isthing of the categories 2, expected 1 or 0" in all_problems(config(root, True))
+
+
+def test_an_evaluator_of_a_test_set_without_annotations(root: Path) -> None:
+    unlabelled = config(root)
+    file = root / unlabelled.train_dataloader.dataset.ann_file
+    change_json(file, lambda d: d.pop("annotations"))
+    unlabelled.test_dataloader = unlabelled.pop("train_dataloader")
+    unlabelled.test_evaluator = dict(type="CocoMetric", ann_file=str(file))
+    assert all_problems(unlabelled) == ""
+
+
 @pytest.mark.parametrize("panoptic", [False, True])
 def test_a_test_set_without_annotations(root: Path, panoptic: bool) -> None:
     unlabelled = config(root, panoptic)
