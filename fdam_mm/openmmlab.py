@@ -9,8 +9,8 @@ mmdet or timm is left out where these are not installed, and with a warning wher
 """
 
 from . import models, oriented, training  # noqa: F401
+from .data import loading  # noqa: F401
 from .toolkits.optional import importable
 
 if importable("mmdet.models"):
     from . import panoptic, visualization  # noqa: F401
-    from .data import loading  # noqa: F401

@@ -28,6 +28,7 @@ from fdam_mm.data.pictures.rows import read_pixels
 from fdam_mm.errors import UsageError
 from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.training.config import read_config
+from fdam_mm.visualization.colours import with_palette
 
 TOOLS = Path(__file__).resolve().parent
 ITERATION = re.compile(r"Iter\(train\) +\[ *(\d+)/\d+\].*? loss: ([\d.]+)")
@@ -147,7 +148,8 @@ def draw_pictures(config: Config, predicted: Path, folder: Path) -> None:
     data = config.val_dataloader.dataset
     images = Path(data.data_root) / data.data_prefix.img_path
     labels = Path(data.data_root) / data.data_prefix.seg_map_path
-    palette = np.array([[0, 0, 0], *data.metainfo.palette], np.uint8)[:, ::-1]  # BGR, 0 unlabelled
+    colours = with_palette(data.metainfo)["palette"]
+    palette = np.array([[0, 0, 0], *colours], np.uint8)[:, ::-1]  # BGR, 0 unlabelled
     folder.mkdir()
     for image in sorted(images.iterdir()):
         parts = [read_pixels(image)]

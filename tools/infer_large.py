@@ -20,7 +20,7 @@ from fdam_mm.cli.errors import clear_errors
 from fdam_mm.data.pictures.rows import picture_size
 from fdam_mm.data.pictures.windows import place_windows
 from fdam_mm.errors import MissingFileError, PictureError, UsageError
-from fdam_mm.files import new_folder
+from fdam_mm.files import new_folder, write_atomically
 from fdam_mm.oriented.float32_boxes import keep_boxes_in_float32
 from fdam_mm.oriented.large_picture import detect_windows, reduced_picture
 from fdam_mm.oriented.pipelines import for_arrays, window_side
@@ -29,6 +29,7 @@ from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.toolkits.safe_loading import load_toolkit_checkpoints_safely
 from fdam_mm.toolkits.types import class_of
 from fdam_mm.training.config import read_config
+from fdam_mm.visualization.colours import with_palette
 from fdam_mm.visualization.rotated_boxes import draw_legend, draw_rotated_boxes
 
 MAX_SIDE = 2048  # pixels, of the picture with the boxes
@@ -133,7 +134,7 @@ def detect(
 def write(out: Path, image: Path, found: OrientedBoxes, config: Config) -> None:
     """Write boxes.txt (corners, class, score; best first) and boxes.jpg into a new folder."""
     data = config.test_dataloader.dataset
-    meta = {**class_of(data.type, DATASETS).METAINFO, **data.get("metainfo", {})}
+    meta = with_palette({**class_of(data.type, DATASETS).METAINFO, **data.get("metainfo", {})})
     classes, palette = meta["classes"], [colour[::-1] for colour in meta["palette"]]  # BGR
     lines = [
         f"{' '.join(f'{value:.2f}' for value in corners)} {classes[label]} {score:.5f}\n"
@@ -141,12 +142,12 @@ def write(out: Path, image: Path, found: OrientedBoxes, config: Config) -> None:
             found.corners().reshape(-1, 8), found.labels, found.scores, strict=True
         )
     ]
+    with new_folder(out) as folder:
+        (folder / "boxes.txt").write_text("".join(lines), encoding="utf-8")
     small, factor = reduced_picture(image, MAX_SIDE)
     drawn = draw_rotated_boxes(small, found.corners() / factor, found.labels, palette)
     drawn = np.concatenate([drawn, draw_legend(classes, palette, drawn.shape[1])])
-    with new_folder(out) as folder:
-        (folder / "boxes.txt").write_text("".join(lines), encoding="utf-8")
-        (folder / "boxes.jpg").write_bytes(cv2.imencode(".jpg", drawn)[1].tobytes())
+    write_atomically(out / "boxes.jpg", cv2.imencode(".jpg", drawn)[1].tobytes())
 
 
 if __name__ == "__main__":

@@ -2,16 +2,17 @@
 """Evaluate a checkpoint: one of ours, of the released FDAM models, or of the toolkit's twin."""
 
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import DATASETS
+from mmengine.registry import init_default_scope
 
 from fdam_mm.cli.arguments import add_run_arguments, parser, run_config
 from fdam_mm.cli.errors import clear_errors
+from fdam_mm.data.loading.unlabelled import find_files
 from fdam_mm.errors import UsageError
 from fdam_mm.oriented.pipelines import unlabelled
-from fdam_mm.toolkits.quiet import quiet
-from fdam_mm.toolkits.types import is_kind
+from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.training.building import build_runner
 from fdam_mm.training.config import require_data, require_folder
 from fdam_mm.training.teardown import end_together
@@ -34,8 +35,8 @@ def main() -> None:
     arguments.add_argument(
         "--images",
         metavar="FOLDER",
-        help="predict the unlabelled pictures of this folder and measure nothing (mmrotate; with "
-        "--out)",
+        help="predict the unlabelled pictures of this folder and measure nothing (with --out or "
+        "--show-dir)",
     )
     arguments.add_argument(
         "--show-dir", help="write pictures of the predictions (of the first process)"
@@ -45,7 +46,7 @@ def main() -> None:
     config = run_config(args)
     config.load_from, config.resume = args.checkpoint, False
     if args.images:
-        predict_only(config, args.images, args.out)
+        predict_only(config, args.images, args.out, args.show_dir)
     if args.out:
         save_predictions(config, args.out)
     if not args.images:
@@ -62,25 +63,38 @@ def main() -> None:
     end_together()
 
 
-def predict_only(config: Config, folder: str, out: str | None) -> None:
-    """Read pictures without labels, and leave nothing to measure."""
-    dataset = config.test_dataloader.dataset
-    if config.default_scope != "mmrotate" or not is_dota(dataset.get("type", "")) or not out:
-        raise UsageError("--images needs --out and a config whose test data is a DOTADataset")
-    suffix = dataset.get("img_suffix", "png")
-    if not any(Path(folder).glob(f"*.{suffix}")):
-        raise UsageError(f"{folder} has no *.{suffix} pictures; prepare_data.py dota makes some")
-    dataset.ann_file = ""
-    dataset.data_prefix = dict(img_path=str(Path(folder).absolute()))
-    dataset.pipeline = unlabelled(dataset.pipeline)
-    config.test_evaluator = []
+def predict_only(config: Config, folder: str, out: str | None, show_dir: str | None) -> None:
+    """Read pictures without labels, and leave nothing to measure.
+
+    Raises:
+        UsageError: Nothing would come of it.
+        LayoutError: The folder has no pictures, or two of one name.
+    """
+    if not (out or show_dir):
+        raise UsageError("--images needs --out or --show-dir, for there is nothing to measure")
+    find_files(Path(folder))
+    init_default_scope(config.default_scope)
+    register_toolkit(config.default_scope)
+    for pipeline in ("tta_pipeline",) if config.get("tta_pipeline") else ():
+        config[pipeline] = unlabelled(config[pipeline])
+    loader = config.test_dataloader
+    loader.dataset = dict(
+        type="UnlabelledPictures",
+        folder=str(Path(folder).absolute()),
+        of=first_dataset(loader.dataset),
+        pipeline=unlabelled(first_dataset(loader.dataset).pipeline),
+    )
+    if config.default_scope == "mmseg":
+        config.test_evaluator = dict(type="IoUMetric", format_only=True) if out else []
+    else:
+        config.test_evaluator = []
 
 
-def is_dota(kind: str | type) -> bool:
-    with quiet():  # it is slow to import, and not with every toolkit
-        from mmrotate.datasets import DOTADataset
-
-    return is_kind(kind, DOTADataset, DATASETS, "mmrotate")
+def first_dataset(settings: dict[str, Any]) -> dict[str, Any]:
+    """The data set inside ConcatDataset and the like."""
+    while "dataset" in settings or "datasets" in settings:
+        settings = settings["dataset"] if "dataset" in settings else settings["datasets"][0]
+    return settings
 
 
 def save_predictions(config: Config, out: str) -> None:

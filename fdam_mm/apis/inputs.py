@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from fdam_mm.data.pictures.rows import picture_size, read_windows
 from fdam_mm.errors import MissingFileError, UsageError
@@ -200,6 +200,7 @@ def _with_own_names(pictures: list[Picture]) -> list[Picture]:
 
 def _from_memory(item: np.ndarray | Image.Image, name: str) -> Picture:
     if isinstance(item, Image.Image):
+        item = ImageOps.exif_transpose(item)  # as a file is read
         item = np.asarray(item.convert("RGB"))[..., ::-1].copy()
     if item.ndim == 2:
         item = np.repeat(item[..., None], 3, axis=2)

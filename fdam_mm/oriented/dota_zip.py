@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fdam_mm.training.atomic_backend import AtomicLocalBackend
+from fdam_mm.files import write_atomically
 
 from .results import OrientedBoxes
 
@@ -48,7 +48,7 @@ def write_submission(
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, lines in class_lines(pictures, classes).items():
             archive.writestr(f"Task1_{name}.txt", "".join(f"{line}\n" for line in lines))
-    AtomicLocalBackend().put(buffer.getvalue(), file)
+    write_atomically(file, buffer.getvalue())
 
 
 def read_submission(file: Path) -> dict[str, Counter[str]]:

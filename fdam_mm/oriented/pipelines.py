@@ -7,16 +7,31 @@ from mmcv.transforms import LoadAnnotations, LoadImageFromFile, RandomResize, Re
 from mmengine.dataset import Compose
 from mmengine.registry import TRANSFORMS
 
-from fdam_mm.toolkits.types import is_kind
+from fdam_mm.toolkits.types import class_of, is_kind
 
 Pipeline = Sequence[dict[str, Any]]
 
 
 def unlabelled(pipeline: Pipeline) -> list[dict[str, Any]]:
-    """Return the steps without those that need labels."""
-    from mmrotate.datasets.transforms import ConvertBoxType  # slow to import
+    """Return the steps of any toolkit without those that need labels, inside `TestTimeAug` too."""
+    steps: list[dict[str, Any]] = []
+    for step in pipeline:
+        if isinstance(step.get("transforms"), list | tuple):
+            branches = [unlabelled(part) for part in step["transforms"] if _is_list(part)]
+            step = {**step, "transforms": [part for part in branches if part]}
+        if not _needs_labels(step):
+            steps.append(step)
+    return steps
 
-    return [step for step in pipeline if not _is(step, (LoadAnnotations, ConvertBoxType))]
+
+def _is_list(part: Any) -> bool:
+    return isinstance(part, list | tuple)
+
+
+def _needs_labels(step: dict[str, Any]) -> bool:
+    found = class_of(step["type"], TRANSFORMS)
+    bases = found.__mro__ if isinstance(found, type) else ()
+    return LoadAnnotations in bases or any(base.__name__ == "ConvertBoxType" for base in bases)
 
 
 def window_side(pipeline: Pipeline) -> int | None:

@@ -13,7 +13,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
 
 from fdam_mm.errors import ResultsError
-from fdam_mm.training.atomic_backend import AtomicLocalBackend
+from fdam_mm.files import write_atomically
 
 SUFFIX = ".npz"
 _KINDS = {"classes": "U", "images": "U", "counts": "i", "boxes": "f", "scores": "f", "labels": "i"}
@@ -92,7 +92,7 @@ def save_results(file: Path, results: OrientedResults) -> None:
         scores=every.scores.astype(np.float32),
         labels=every.labels.astype(np.int32),
     )
-    AtomicLocalBackend().put(buffer.getvalue(), file)
+    write_atomically(file, buffer.getvalue())
 
 
 def load_results(file: Path) -> OrientedResults:

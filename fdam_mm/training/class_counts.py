@@ -36,6 +36,12 @@ def require_class_counts(model: nn.Module, metainfo: Mapping[str, Any]) -> None:
         )
 
 
+def ignored_labels(model: nn.Module) -> set[int]:
+    """The labels that a model's heads and losses leave out, such as 255."""
+    found = (getattr(module, "ignore_index", None) for module in model.modules())
+    return {index for index in found if isinstance(index, int)}
+
+
 def _heads(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, module in model.named_modules():
         last = [part for part in name.split(".") if not part.isdigit()][-1:]

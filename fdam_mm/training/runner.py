@@ -17,10 +17,16 @@ from torch.utils.data import DataLoader
 from fdam_mm.checkpoints import convert, load, load_state
 from fdam_mm.checkpoints.finite import meant_infinities
 from fdam_mm.checkpoints.fitting import Fit, warn_of_non_finite
+from fdam_mm.data.guards.building import naming_unreadable_sets
+from fdam_mm.data.guards.samples import look_at_samples
+from fdam_mm.data.guards.watching import plain_worker_errors, watch
 from fdam_mm.files import full_disk_errors
+from fdam_mm.toolkits.mixed_sizes import predict_mixed_sizes
+from fdam_mm.visualization.colours import with_palette
+from fdam_mm.visualization.results_first import keep_results
 
 from .checkpoint_hook import SafeCheckpointHook, safe_checkpoints
-from .class_counts import require_class_counts
+from .class_counts import ignored_labels, require_class_counts
 from .config_errors import config_errors
 from .finite import require_finite
 from .history import BoundedHistoryHook
@@ -46,6 +52,10 @@ class FDAMRunner(Runner):
     - The logged training loss is the mean over processes.
     - Oriented detectors keep their boxes in float32 under autocast.
     - Heads whose number of classes is not the training data's are refused.
+    - A few samples of each split are looked at before the start, and what is wrong with a picture
+      or its labels is said with the file's name, from worker processes too.
+    - Segmentors predict a batch of pictures of several sizes one by one.
+    - Every class has a colour, and a test writes its results before a failed drawing ends it.
     - A training that is no longer finite ends (:class:`FiniteHook`, which the config sets as
       ``default_hooks.finite``), and weights that are not finite are never saved.
     """
@@ -55,8 +65,16 @@ class FDAMRunner(Runner):
     def train(self) -> nn.Module:
         self._fit = "exact" if self._resume else "finetune"
         alone = sole_training(self.work_dir) if is_main_process() else nullcontext()
-        with alone, full_disk_errors(self.work_dir):
+        with alone, full_disk_errors(self.work_dir), plain_worker_errors():
             return super().train()
+
+    def val(self) -> dict[str, float]:
+        with plain_worker_errors():
+            return super().val()
+
+    def test(self) -> dict[str, float]:
+        with plain_worker_errors():
+            return super().test()
 
     def load_or_resume(self) -> None:
         if self._resume and self._load_from is None and not self._has_loaded:
@@ -83,15 +101,27 @@ class FDAMRunner(Runner):
             loop = super().build_train_loop(loop)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         require_class_counts(model, getattr(loop.dataloader.dataset, "metainfo", {}))
-        return loop
+        return self._prepared(loop, "train")
 
     def build_val_loop(self, loop: BaseLoop | Mapping[str, Any]) -> BaseLoop:
         with config_errors("the config's val_dataloader, val_evaluator or val_cfg"):
-            return super().build_val_loop(loop)
+            loop = super().build_val_loop(loop)
+        return self._prepared(loop, "val")
 
     def build_test_loop(self, loop: BaseLoop | Mapping[str, Any]) -> BaseLoop:
         with config_errors("the config's test_dataloader, test_evaluator or test_cfg"):
-            return super().build_test_loop(loop)
+            loop = super().build_test_loop(loop)
+        keep_results(self.hooks)
+        return self._prepared(loop, "test")
+
+    def _prepared(self, loop: BaseLoop, split: str) -> BaseLoop:
+        """A loop whose data names what is wrong with it, and whose classes all have colours."""
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        watch(loop.dataloader.dataset, ignored_labels(model))
+        look_at_samples(loop.dataloader.dataset, split)
+        if meta := getattr(loop.dataloader.dataset, "metainfo", None):
+            self.visualizer.dataset_meta = with_palette(meta)
+        return loop
 
     def build_optim_wrapper(self, *args: Any, **kwargs: Any) -> Any:
         with config_errors("the config's optim_wrapper"):
@@ -114,6 +144,7 @@ class FDAMRunner(Runner):
             from fdam_mm.oriented.float32_boxes import keep_boxes_in_float32  # needs mmdet
 
             keep_boxes_in_float32(model)
+        predict_mixed_sizes(model)
         self.meant_infinities = meant_infinities(model.state_dict())
         return model
 
@@ -146,8 +177,9 @@ class FDAMRunner(Runner):
         super().register_hook(safe_checkpoints(hook), *args, **kwargs)
 
     @staticmethod
-    def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader:
-        loader = Runner.build_dataloader(*args, **kwargs)
+    def build_dataloader(dataloader: Any, *args: Any, **kwargs: Any) -> DataLoader:
+        with naming_unreadable_sets(dataloader):
+            loader = Runner.build_dataloader(dataloader, *args, **kwargs)
         end_workers_with_us(loader)
         return loader
 

@@ -1,6 +1,9 @@
-"""Drawing results of mmdet's and mmrotate's models."""
+"""Drawing results; the visualizers of mmdet's and mmrotate's models need mmdet."""
 
-from .panels import PanelVisualizer
-from .rotated_visualizer import RotatedBoxVisualizer
+from fdam_mm.toolkits.optional import importable
 
-__all__ = ["PanelVisualizer", "RotatedBoxVisualizer"]
+if importable("mmdet.visualization"):
+    from .panels import PanelVisualizer
+    from .rotated_visualizer import RotatedBoxVisualizer
+
+    __all__ = ["PanelVisualizer", "RotatedBoxVisualizer"]

@@ -74,7 +74,7 @@ class PanelVisualizer(DetLocalVisualizer):
         """One panel, or none where there is no truth."""
         if "gt_sem_seg" in sample:
             return [self._draw_segments(image, true_segments(sample, self._num_classes()), factor)]
-        if "gt_instances" in sample:
+        if "gt_instances" in sample and "bboxes" in sample.gt_instances:
             return [self._draw_objects(image, sample.gt_instances, factor)]
         return []
 

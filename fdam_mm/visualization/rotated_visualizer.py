@@ -41,8 +41,10 @@ class RotatedBoxVisualizer(DetLocalVisualizer):
         classes: Sequence[str],
         palette: Sequence[Colour],
     ) -> np.ndarray:
-        boxes = get_box_tensor(instances.bboxes).cpu().numpy()
-        labels = instances.labels.cpu().numpy()
+        boxes, labels = np.zeros((0, 5)), np.zeros(0, np.int64)
+        if "bboxes" in instances:  # an unlabelled picture's truth has none
+            boxes = get_box_tensor(instances.bboxes).cpu().numpy()
+            labels = instances.labels.cpu().numpy()
         corners = OrientedBoxes(boxes, np.ones(len(boxes)), labels).corners()
         large = cv2.resize(
             image, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_NEAREST

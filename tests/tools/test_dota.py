@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from support.tools import ROOT, losses, succeed
 
 from fdam_mm.data.demo.demo_set import write_demo_set
@@ -86,6 +87,41 @@ def test_whole_picture_of_one_window_as_test_py(folder: Path) -> None:
     assert (folder / "large/boxes.jpg").stat().st_size > 5000
 
 
+def test_a_turned_picture_and_too_few_colours(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same boxes as of the upright picture; classes without a colour get one."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    with Image.open(folder / "patches" / f"{PATCH}.png") as upright:
+        upright.rotate(90, expand=True).save(folder / "turned.png", exif=exif)
+        upright.save(folder / "upright.png")
+    for name in ("upright", "turned"):
+        arguments = (folder / f"{name}.png", CONFIG, folder / "run/iter_2.pth", "--score-thr", 0)
+        palette = "test_dataloader.dataset.metainfo.palette=[[9,9,9]]"
+        out = ("--out", folder / f"{name}_boxes", "--cfg-options", palette)
+        assert run_here(monkeypatch, "infer_large.py", *arguments, *out) == ""
+    texts = [(folder / f"{name}_boxes/boxes.txt").read_text() for name in ("upright", "turned")]
+    assert texts[0] == texts[1] and len(texts[0].splitlines()) > 10
+    assert (folder / "turned_boxes/boxes.jpg").stat().st_size > 5000
+
+
+def test_boxes_are_written_before_they_are_drawn(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise IndexError("of a drawing")
+
+    monkeypatch.setattr("fdam_mm.oriented.large_picture.reduced_picture", fail)
+    picture = folder / "patches" / f"{PATCH}.png"
+    with pytest.raises(IndexError, match="of a drawing"):
+        run_here(
+            monkeypatch, "infer_large.py", picture, CONFIG, folder / "run/iter_2.pth",
+            "--score-thr", 0, "--out", folder / "undrawn",
+        )  # fmt: skip
+    assert len((folder / "undrawn/boxes.txt").read_text().splitlines()) > 10
+
+
 class TestWrongInput:
     def test_existing_output_is_kept(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("mine.zip", "mine"):
@@ -144,7 +180,7 @@ class TestWrongInput:
         ("arguments", "message"),
         [
             ([CONFIG, "a.pth", "--images", "docs"], "--images needs --out"),
-            ([CONFIG, "a.pth", "--images", "docs", "--out", "b.npz"], "docs has no *.png"),
+            ([CONFIG, "a.pth", "--images", "tools", "--out", "b.npz"], "tools has no pictures"),
             (["configs/demo/mask-dino_demo.py", "a.pth", "--out", "b.npz"], "name it .pkl"),
         ],
     )

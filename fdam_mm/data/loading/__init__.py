@@ -1,5 +1,12 @@
-"""Loading labels that mmdet's own steps drop."""
+"""Loading what the toolkits' own data sets and steps do not: unlabelled pictures, some labels."""
 
-from .instances import LoadInstances
+from fdam_mm.toolkits.optional import importable
 
-__all__ = ["LoadInstances"]
+from .unlabelled import UnlabelledPictures
+
+__all__ = ["UnlabelledPictures"]
+
+if importable("mmdet.datasets"):
+    from .instances import LoadInstances
+
+    __all__ += ["LoadInstances"]

@@ -12,7 +12,7 @@ from .png_rows import SIGNATURE
 from .rows import naming
 
 
-def read_label_map(file: Path) -> np.ndarray:
+def read_label_map(file: str | Path) -> np.ndarray:
     """Return the stored pixels as mmseg loads them: (H, W), or (H, W, C) where they are colours.
 
     A palette's pixels are its indices. mmseg does not turn label maps, while it turns pictures; so
@@ -21,6 +21,7 @@ def read_label_map(file: Path) -> np.ndarray:
     Raises:
         PictureError: It cannot be read, or has an orientation.
     """
+    file = Path(file)
     with naming(file), file.open("rb") as stream:
         picture = Image.open(stream)
         picture.load()
