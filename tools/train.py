@@ -29,9 +29,10 @@ def main() -> None:
     )
     args = arguments.parse_args()
     config = run_config(args)
-    if args.resume:
-        config.resume = True
-        config.load_from = None if args.resume == "auto" else args.resume
+    if args.resume == "auto":
+        config.resume = "auto"
+    elif args.resume:
+        config.resume, config.load_from = True, args.resume
     require_data(config, "train", "val")
     if args.amp:
         enable_amp(config)

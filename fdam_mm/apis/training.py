@@ -63,7 +63,7 @@ def train(
     """
     config = _read(config, overrides)
     config.work_dir = str(work_dir or config.get("work_dir") or _default_folder(config))
-    config.resume, config.launcher = resume, "none"
+    config.resume, config.launcher = "auto" if resume else False, "none"
     require_folder(config.work_dir, "work_dir")
     refuse_overwriting(config)
     require_data(config, "train", "val")

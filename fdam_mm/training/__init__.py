@@ -3,6 +3,7 @@
 from fdam_mm.toolkits.packaged_configs import find_packaged_configs
 
 from .atomic_backend import AtomicLocalBackend
+from .atomic_vis import AtomicVisBackend
 from .checkpoint_hook import SafeCheckpointHook
 from .finite import FiniteHook
 from .history import BoundedHistoryHook
@@ -13,6 +14,7 @@ from .runner import FDAMRunner
 
 __all__ = [
     "AtomicLocalBackend",
+    "AtomicVisBackend",
     "BFloat16OptimWrapper",
     "BoundedHistoryHook",
     "FDAMOptimWrapperConstructor",

@@ -173,7 +173,8 @@ def refuse_overwriting(config: Config) -> None:
     """A new training in the folder of an old one would replace its checkpoints.
 
     Raises:
-        UsageError: ``work_dir`` holds a training's files and ``resume`` is off.
+        UsageError: ``work_dir`` holds a training's files, and ``resume`` is off or names a
+            checkpoint of another folder.
     """
     folder = Path(config.work_dir)
     old = [file for pattern in _OF_TRAINING for file in sorted(folder.glob(pattern))]
@@ -181,4 +182,11 @@ def refuse_overwriting(config: Config) -> None:
         raise UsageError(
             f"{config.work_dir} holds {old[-1].name} of an earlier training. "
             "Go on with it: --resume. Start afresh: --work-dir ANOTHER_FOLDER"
+        )
+    source = config.get("load_from") if config.get("resume") is True else None
+    if old and source and Path(source).resolve().parent != folder.resolve():
+        raise UsageError(
+            f"{config.work_dir} holds {old[-1].name} of another training than {source}, which "
+            f"would write over it. Go on with the one there: --resume. Go on with {source}: "
+            "--work-dir ANOTHER_FOLDER"
         )

@@ -3,14 +3,16 @@
 import os
 from collections.abc import Mapping
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import broadcast_object_list, is_distributed, is_main_process
+from mmengine.dist import broadcast_object_list, is_distributed, is_main_process, master_only
 from mmengine.hooks import Hook
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner
+from mmengine.visualization import Visualizer
 from torch import distributed, nn
 from torch.utils.data import DataLoader
 
@@ -20,11 +22,12 @@ from fdam_mm.checkpoints.fitting import Fit, warn_of_non_finite
 from fdam_mm.data.guards.building import naming_unreadable_sets
 from fdam_mm.data.guards.samples import look_at_samples
 from fdam_mm.data.guards.watching import plain_worker_errors, watch
-from fdam_mm.files import full_disk_errors
+from fdam_mm.files import full_disk_errors, write_atomically
 from fdam_mm.toolkits.mixed_sizes import predict_mixed_sizes
 from fdam_mm.visualization.colours import with_palette
 from fdam_mm.visualization.results_first import keep_results
 
+from .atomic_vis import atomic_backends
 from .checkpoint_hook import SafeCheckpointHook, safe_checkpoints
 from .class_counts import ignored_labels, require_class_counts
 from .config_errors import config_errors
@@ -45,8 +48,9 @@ class FDAMRunner(Runner):
       and resuming; as the start of a training (``load_from``) what fits is taken.
     - Without CUDA, ``torchrun`` processes talk through gloo and SyncBN becomes BN.
     - Checkpoints are written atomically, and saved by :class:`SafeCheckpointHook`.
-    - Only one training at a time runs in a ``work_dir``; it goes on from the newest checkpoint
-      there that can be read.
+    - Only one training at a time runs in a ``work_dir``; to resume it takes the newest checkpoint
+      there that can be read. ``resume="auto"`` starts from ``load_from`` where there is none;
+      with ``resume=True`` that is the checkpoint to resume.
     - Logged scalars are kept for as long as the log needs them.
     - Processes of ``torchrun`` end with it, dataloaders' workers with their process.
     - The logged training loss is the mean over processes.
@@ -66,6 +70,7 @@ class FDAMRunner(Runner):
         self._fit = "exact" if self._resume else "finetune"
         alone = sole_training(self.work_dir) if is_main_process() else nullcontext()
         with alone, full_disk_errors(self.work_dir), plain_worker_errors():
+            self._write_config()
             return super().train()
 
     def val(self) -> dict[str, float]:
@@ -76,15 +81,38 @@ class FDAMRunner(Runner):
         with plain_worker_errors():
             return super().test()
 
+    def dump_config(self) -> None:
+        """Called for tests too, whose settings must not replace those of the training there."""
+        if not self._config_file().exists():
+            self._write_config()
+
+    @master_only
+    def _write_config(self) -> None:
+        write_atomically(self._config_file(), self.cfg.dump())
+
+    def _config_file(self) -> Path:
+        return Path(self.work_dir) / Path(self.cfg.filename or f"{self.timestamp}.py").name
+
+    def build_visualizer(
+        self, visualizer: Visualizer | Mapping[str, Any] | None = None
+    ) -> Visualizer:
+        local = dict(type="Visualizer", vis_backends=[dict(type="LocalVisBackend")])
+        visualizer = local if visualizer is None else visualizer
+        if isinstance(visualizer, dict):
+            visualizer = atomic_backends(visualizer)
+        return super().build_visualizer(visualizer)
+
     def load_or_resume(self) -> None:
-        if self._resume and self._load_from is None and not self._has_loaded:
+        search = self._resume == "auto" or (self._resume and self._load_from is None)
+        if search and not self._has_loaded:
             found = [self._newest_checkpoint()]
             broadcast_object_list(found)  # all processes take the first one's
             if found[0] is None:
-                self.logger.info(f"{self.work_dir} has no checkpoint yet: starts from scratch")
-                return
-            self.logger.info(f"resumes {found[0]}")
-            self._load_from = found[0]
+                self.logger.info(f"{self.work_dir} has no checkpoint yet: starts anew")
+                self._resume, self._fit = False, "finetune"
+            else:
+                self.logger.info(f"resumes {found[0]}")
+                self._resume, self._load_from = True, found[0]
         super().load_or_resume()
 
     def _newest_checkpoint(self) -> str | None:

@@ -50,10 +50,13 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> None:
 def test_a_killed_launcher_takes_all_its_processes_along(tmp_path: Path) -> None:
     write_demo_set(tmp_path / "data", num_train=8, num_val=4, size=64)
     run = tmp_path / "run"
-    settings = [
-        "--work-dir", run, "--cfg-options", f"data_root={tmp_path}/data", "train_cfg.max_iters=10000",
-        "default_hooks.checkpoint.interval=2", "train_dataloader.num_workers=1",
-    ]  # fmt: skip
+    options = (
+        f"data_root={tmp_path}/data",
+        "train_cfg.max_iters=10000",
+        "train_dataloader.num_workers=1",
+        "default_hooks.checkpoint.interval=2",
+    )
+    settings = ["--work-dir", run, "--cfg-options", *options]
     launcher = subprocess.Popen(
         list(map(str, ["bash", ROOT / "tools/dist_train.sh", TINY, 2, *settings])),
         cwd=tmp_path,

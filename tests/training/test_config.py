@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 from support.tools import TINY
 
 from fdam_mm.cli.arguments import add_run_arguments, parser, run_config
@@ -158,3 +159,26 @@ def test_missing_data_is_named(tmp_path: Path) -> None:
     (tmp_path / "ImageSets/Main").mkdir(parents=True)
     (tmp_path / "ImageSets/Main/test.txt").touch()
     require_data(config, "test")
+
+
+class TestRefuseOverwriting:
+    def config(self, folder: Path, resume: bool | str, source: Path | None = None) -> Config:
+        return Config(dict(work_dir=str(folder), resume=resume, load_from=source and str(source)))
+
+    def test_a_new_training(self, tmp_path: Path) -> None:
+        refuse_overwriting(self.config(tmp_path, False))
+        (tmp_path / "iter_2.pth").touch()
+        with pytest.raises(UsageError, match=r"iter_2.pth of an earlier training.*--resume"):
+            refuse_overwriting(self.config(tmp_path, False))
+        refuse_overwriting(self.config(tmp_path, "auto"))
+        refuse_overwriting(self.config(tmp_path, True))
+
+    def test_one_that_goes_on_from_elsewhere(self, tmp_path: Path) -> None:
+        ours, theirs = tmp_path / "ours/iter_2.pth", tmp_path / "theirs/iter_2.pth"
+        ours.parent.mkdir()
+        refuse_overwriting(self.config(ours.parent, True, theirs))
+        ours.touch()
+        refuse_overwriting(self.config(ours.parent, True, ours))
+        refuse_overwriting(self.config(ours.parent, "auto", theirs))  # to start from, if need be
+        with pytest.raises(UsageError, match=r"ours holds iter_2.pth of another training than"):
+            refuse_overwriting(self.config(ours.parent, True, theirs))

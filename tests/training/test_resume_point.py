@@ -9,6 +9,7 @@ import pytest
 import torch
 from support.toy import toy_runner
 
+from fdam_mm.checkpoints import load
 from fdam_mm.errors import CheckpointError
 from fdam_mm.training.resume_point import newest_checkpoint
 
@@ -117,3 +118,18 @@ def test_epochs_and_own_names(tmp_path: Path) -> None:
     ):
         found = newest_checkpoint(tmp_path, tmp_path, [].append, template)
         assert found == tmp_path / newest
+
+
+def test_auto_starts_from_load_from_where_there_is_nothing(trained: Path, tmp_path: Path) -> None:
+    start = dict(resume="auto", load_from=str(trained / "iter_9.pth"))
+    runner = toy_runner(tmp_path / "run", 3, interval=3, **start)
+    runner.train()
+    assert runner.iter == 3  # not 9: its weights alone
+    weights = [
+        load(f)["state_dict"]["weight"]
+        for f in (trained / "iter_3.pth", tmp_path / "run/iter_3.pth")
+    ]
+    assert weights[1] > weights[0]
+    again = toy_runner(tmp_path / "run", 6, interval=3, **start)
+    again.load_or_resume()
+    assert again._load_from == str(tmp_path / "run/iter_3.pth")
