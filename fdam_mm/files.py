@@ -141,7 +141,7 @@ def _write_errors(target: Path, kinds: tuple[int, ...]) -> Iterator[None]:
     except FDAMError:
         raise
     except OSError as error:
-        if error.errno not in kinds:
+        if error.errno not in kinds or not _concerns(error, target):
             raise
         if error.errno in _FULL:
             place = next(p for p in (target, *target.absolute().parents) if p.is_dir())
@@ -150,6 +150,15 @@ def _write_errors(target: Path, kinds: tuple[int, ...]) -> Iterator[None]:
         else:
             remedy = ""
         raise WriteError(f"cannot write {target}: {error.strerror}{remedy}") from error
+
+
+def _concerns(error: OSError, target: Path) -> bool:
+    """Whether ``target`` could not be written, not another file read."""
+    if error.errno in _FULL or error.filename is None:
+        return True
+    place = Path(os.fsdecode(error.filename)).absolute()
+    ours = any(part.startswith(f".{target.name}.") for part in place.parts)
+    return ours or place == target.absolute() or place in target.absolute().parents
 
 
 def _umask() -> int:

@@ -26,6 +26,7 @@ from fdam_mm.cli.errors import clear_errors
 from fdam_mm.data.pictures.labels import read_label_map
 from fdam_mm.data.pictures.rows import read_pixels
 from fdam_mm.errors import UsageError
+from fdam_mm.files import atomic_file, write_atomically
 from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.training.config import read_config
 from fdam_mm.visualization.colours import with_palette
@@ -114,7 +115,8 @@ def save_untrained(config: Config, folder: Path) -> str:
         model = MODELS.build(config.model)
     model.init_weights()
     file = folder / "untrained.pth"
-    torch.save(dict(state_dict=model.state_dict()), file)
+    with atomic_file(file) as opened:
+        torch.save(dict(state_dict=model.state_dict()), opened)
     return str(file)
 
 
@@ -157,7 +159,8 @@ def draw_pictures(config: Config, predicted: Path, folder: Path) -> None:
             parts.append(palette[read_label_map(source / f"{image.stem}.png")])
         panel = np.concatenate(parts, axis=1)
         panel = cv2.resize(panel, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-        cv2.imwrite(str(folder / f"{image.stem}_input_truth_prediction.png"), panel)
+        file = folder / f"{image.stem}_input_truth_prediction.png"
+        write_atomically(file, cv2.imencode(".png", panel)[1].tobytes())
 
 
 def chance(config: Config) -> float:

@@ -1,8 +1,9 @@
 """Input, truth, instances and panoptic segments of a picture, side by side."""
 
+from pathlib import Path
 from typing import Any
 
-import mmcv
+import cv2
 import numpy as np
 import torch
 from mmengine.dist import master_only
@@ -10,6 +11,7 @@ from mmengine.registry import VISUALIZERS
 from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 
+from fdam_mm.files import write_atomically
 from fdam_mm.toolkits.quiet import quiet
 
 with quiet():
@@ -68,7 +70,8 @@ class PanelVisualizer(DetLocalVisualizer):
         if out_file is None:
             self.add_image(name, drawn, step)
         else:
-            mmcv.imwrite(drawn[..., ::-1], out_file)
+            data = cv2.imencode(Path(out_file).suffix, drawn[..., ::-1])[1]
+            write_atomically(out_file, data.tobytes())
 
     def _truth(self, image: np.ndarray, sample: DetDataSample, factor: int) -> list[np.ndarray]:
         """One panel, or none where there is no truth."""

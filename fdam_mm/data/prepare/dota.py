@@ -6,7 +6,6 @@
 patches are all in place: the others are split again by the next run.
 """
 
-import fcntl
 import json
 import shutil
 from collections.abc import Iterable, Iterator
@@ -18,6 +17,7 @@ from tqdm import tqdm
 
 from fdam_mm.data.formats.dota import SPLITS, Picture, find_pictures
 from fdam_mm.errors import LayoutError, PreparationError
+from fdam_mm.files import lock, write_atomically
 
 from .dota_patches import MIN_SHARE
 from .dota_split import KINDS, PADDING, Job, Outcome, Scales, split_picture, stamp
@@ -127,10 +127,8 @@ def _require_record(root: Path, scales: Scales) -> None:
 def _only_run(root: Path) -> Iterator[None]:
     """Keep other runs out of the folder until this one ends, however it ends."""
     with (root / RECORD).open("r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise PreparationError(f"another run is at work in {root}; wait for it") from error
+        if lock(file.fileno()) is False:
+            raise PreparationError(f"another run is at work in {root}; wait for it")
         yield
 
 
@@ -215,6 +213,4 @@ def _line(outcome: Outcome) -> str:
 
 def _write(file: Path, lines: Iterable[str]) -> None:
     """Replace a text file at once."""
-    draft = file.with_name(f".{file.name}.tmp")
-    draft.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    draft.replace(file)
+    write_atomically(file, "".join(f"{line}\n" for line in lines))

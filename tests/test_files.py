@@ -1,0 +1,49 @@
+"""Errors of writing."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from fdam_mm.errors import WriteError
+from fdam_mm.files import atomic_file, full_disk_errors, new_folder, write_atomically
+
+
+def test_a_full_disk_names_file_and_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_atomically(tmp_path / "a.json", "old")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WriteError, match=rf"cannot write {tmp_path}/a.json: No space.*MiB are fr"):
+        write_atomically(tmp_path / "a.json", "new")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+    assert (tmp_path / "a.json").read_text() == "old"
+    with pytest.raises(WriteError, match="No space"), new_folder(tmp_path / "b") as folder:
+        full(folder)
+    said = f"cannot write {tmp_path}: No space"
+    with pytest.raises(WriteError, match=said), full_disk_errors(tmp_path):
+        full()
+
+
+def test_what_is_no_folder_of_ours_is_named(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir()
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "closed"))
+
+    said = "closed/x.json: Permission denied"
+    with pytest.raises(WriteError, match=said), atomic_file(tmp_path / "closed/x.json"):
+        refused()
+
+
+def test_another_file_that_cannot_be_read_stays_what_it_is(tmp_path: Path) -> None:
+    def unreadable() -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "source.zip"))
+
+    with pytest.raises(PermissionError, match="source.zip"), new_folder(tmp_path / "set"):
+        unreadable()
+    with pytest.raises(PermissionError), full_disk_errors(tmp_path):
+        unreadable()
