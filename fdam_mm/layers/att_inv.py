@@ -6,10 +6,11 @@ Legend of the shape comments: B batch, N tokens, C channels, h heads, d = C / h 
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from .autocast import at_least_float32, float32_island
+from .children import call, is_plain
+from .fused import is_differentiated, is_exporting, keep_inputs, plain_backward, plain_jvp
 from .star_relu import StarReLU
 
 HIGH_GATE_OFFSET = 0.3678  # of the official release; close to 1/e and not equal to it
@@ -18,63 +19,93 @@ HIGH_GATE_OFFSET = 0.3678  # of the official release; close to 1/e and not equal
 class _SquaredReLULinear(torch.autograd.Function):
     """``relu(x)**2 @ weight.T`` that keeps ``x`` alone; autograd would keep two more copies."""
 
-    @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        with float32_island(x):
-            return torch.relu(x).to(weight.dtype).square_() @ weight.t()
+    generate_vmap_rule = True
 
     @staticmethod
-    @once_differentiable
+    def forward(x: Tensor, weight: Tensor) -> Tensor:
+        relu = torch.relu(x).to(weight.dtype)
+        return relu.mul_(relu) @ weight.t()
+
+    setup_context = staticmethod(keep_inputs)
+
+    @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
         x, weight = ctx.saved_tensors
         with float32_island(x):
+            if is_differentiated():
+                return plain_backward(_plain_squared_relu_linear, (x, weight), grad)
             relu = torch.relu(x).to(weight.dtype)  # (..., C)
-            grad_x = (grad @ weight).mul_(relu).mul_(2).to(x.dtype)
-            grad_weight = grad.flatten(0, -2).t() @ relu.square_().flatten(0, -2)
-        return grad_x, grad_weight
+            grad_x = ((grad @ (2 * weight)) * relu).to(x.dtype)
+            tokens = relu.mul_(relu).reshape(-1, relu.shape[-1])  # (T, C), T all tokens
+            return grad_x, grad.reshape(-1, grad.shape[-1]).t() @ tokens
+
+    @staticmethod
+    def jvp(ctx, *tangents: Tensor | None) -> Tensor:
+        return plain_jvp(_plain_squared_relu_linear, ctx.saved_tensors, tangents)
+
+
+def _plain_squared_relu_linear(x: Tensor, weight: Tensor) -> Tensor:
+    return F.linear(torch.relu(x).to(weight.dtype).square(), weight)
 
 
 class _FrequencyMix(torch.autograd.Function):
-    """``y + y * low * gamma_low + (v - y) * high * gamma_high`` without saved intermediates.
+    """:func:`_plain_mix` without saved intermediates."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(y, v, low, gamma_low, high, gamma_high):  # all Tensor, the last four optional
+        return _plain_mix(y, v, low, gamma_low, high, gamma_high)
+
+    setup_context = staticmethod(keep_inputs)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        y, v, low, gamma_low, high, gamma_high = ctx.saved_tensors
+        grad_y, grad_v = grad, None
+        grad_low = grad_gamma_low = grad_high = grad_gamma_high = None
+        with float32_island(y):
+            if is_differentiated():
+                return plain_backward(_plain_mix, ctx.saved_tensors, grad)
+            if low is not None:
+                grad_low, grad_gamma_low = _gate_grads(grad * y, low, gamma_low)
+                grad_y = grad_y + grad * low.to(y.dtype).unsqueeze(-1) * gamma_low.to(y.dtype)
+            if high is not None:
+                grad_high, grad_gamma_high = _gate_grads((v - y) * grad, high, gamma_high)
+                grad_v = grad * high.to(y.dtype).unsqueeze(-1) * gamma_high.to(y.dtype)
+                grad_y = grad_y - grad_v
+        return grad_y, grad_v, grad_low, grad_gamma_low, grad_high, grad_gamma_high
+
+    @staticmethod
+    def jvp(ctx, *tangents: Tensor | None) -> Tensor:
+        return plain_jvp(_plain_mix, ctx.saved_tensors, tangents)
+
+
+def _plain_mix(
+    y: Tensor,
+    v: Tensor,
+    low: Tensor | None,
+    gamma_low: Tensor | None,
+    high: Tensor | None,
+    gamma_high: Tensor | None,
+) -> Tensor:
+    """``y + y * low * gamma_low + (v - y) * high * gamma_high``.
 
     ``y`` and ``v`` are (..., h, d), ``low`` and ``high`` (..., h), the gammas (h, d). A gate and
     its gamma are both None where that path is switched off.
     """
-
-    @staticmethod
-    def forward(ctx, y, v, low, gamma_low, high, gamma_high):  # all Tensor, the last four optional
-        ctx.save_for_backward(y, v, low, gamma_low, high, gamma_high)
-        with float32_island(y):
-            out = y  # torch.compile drops the gradient of a result that was written in place
-            if low is not None:
-                out = out + (y * low.to(y.dtype).unsqueeze(-1)).mul_(gamma_low.to(y.dtype))
-            if high is not None:
-                high = high.to(y.dtype).unsqueeze(-1)
-                out = out + (v - y).mul_(high).mul_(gamma_high.to(y.dtype))
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        y, v, low, gamma_low, high, gamma_high = ctx.saved_tensors
-        grad_y, grad_v = grad.clone(memory_format=torch.contiguous_format), None
-        grad_low = grad_gamma_low = grad_high = grad_gamma_high = None
-        with float32_island(y):
-            if low is not None:
-                grad_low, grad_gamma_low = _gate_grads(grad * y, low, gamma_low)
-                grad_y += (grad * low.to(y.dtype).unsqueeze(-1)).mul_(gamma_low.to(y.dtype))
-            if high is not None:
-                grad_high, grad_gamma_high = _gate_grads((v - y).mul_(grad), high, gamma_high)
-                grad_v = (grad * high.to(y.dtype).unsqueeze(-1)).mul_(gamma_high.to(y.dtype))
-                grad_y -= grad_v
-        return grad_y, grad_v, grad_low, grad_gamma_low, grad_high, grad_gamma_high
+    out = y
+    if low is not None:
+        out = out + y * low.to(y.dtype).unsqueeze(-1) * gamma_low.to(y.dtype)
+    if high is not None:
+        out = out + (v - y) * high.to(y.dtype).unsqueeze(-1) * gamma_high.to(y.dtype)
+    return out
 
 
 def _gate_grads(product: Tensor, gate: Tensor, gamma: Tensor) -> tuple[Tensor, Tensor]:
     """Gradients of a gate (..., h) and its gamma (h, d) from grad * path, (..., h, d)."""
-    product = product.to(gamma.dtype).flatten(0, -3)  # (T, h, d), T all tokens
-    gate_THh = gate.to(gamma.dtype).flatten(0, -2)  # (T, h)
+    product = product.to(gamma.dtype).reshape(-1, *gamma.shape)  # (T, h, d), T all tokens
+    gate_THh = gate.to(gamma.dtype).reshape(-1, gate.shape[-1])  # (T, h)
     grad_gate = torch.einsum("thd,hd->th", product, gamma).view_as(gate).to(gate.dtype)
     return grad_gate, torch.einsum("th,thd->hd", gate_THh, product)
 
@@ -128,21 +159,33 @@ class AttInv(nn.Module):
 
     def reset_parameters(self) -> None:
         """Gates as torch starts linears, as in the official release."""
-        for gate in (m for m in self.children() if isinstance(m, nn.Linear)):
+        for gate in self._gates():
             gate.reset_parameters()
+
+    def _gates(self) -> list[nn.Module]:
+        """The linears of those paths that are on, low before high."""
+        names = ["low_gate"] * self.low + ["high_gate"] * self.high
+        return [getattr(self, name) for name in names]
 
     def gates(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """``low`` and ``high``, each (..., h), or None where switched off; ``x`` is (..., C)."""
-        linears = [m for m in self.children() if isinstance(m, nn.Linear)]
-        # One product serves both gates, with StarReLU folded into the linear:
-        # W (s relu(x)² + b) + c = s (W relu(x)²) + (b ΣW + c)
         with float32_island(x):
-            weight = torch.cat([at_least_float32(m.weight) for m in linears])  # (h or 2h, C)
-            bias = torch.cat([at_least_float32(m.bias) for m in linears])
-            logits = _SquaredReLULinear.apply(x, weight) * self.act.scale
-            logits = logits + (self.act.bias * weight.sum(1) + bias)
+            logits = self._logits(x)  # (..., h or 2h)
             low, high = logits[..., : self.num_heads], logits[..., -self.num_heads :]
             return torch.tanh(low) if self.low else None, high_gate(high) if self.high else None
+
+    def _logits(self, x: Tensor) -> Tensor:
+        """Both gates before their squashing, in at least float32."""
+        gates = self._gates()
+        if not (type(self.act) is StarReLU and all(map(is_plain, gates))):
+            phi = self.act(at_least_float32(x))
+            return torch.cat([call(gate, phi) for gate in gates], dim=-1)
+        # One product serves both gates, with StarReLU folded into the linear:
+        # W (s relu(x)² + b) + c = s (W relu(x)²) + (b ΣW + c)
+        weight = torch.cat([at_least_float32(gate.weight) for gate in gates])  # (h or 2h, C)
+        bias = torch.cat([at_least_float32(gate.bias) for gate in gates])
+        linear = _plain_squared_relu_linear if is_exporting() else _SquaredReLULinear.apply
+        return linear(x, weight) * self.act.scale + (self.act.bias * weight.sum(1) + bias)
 
     def forward(self, x: Tensor, v: Tensor, y: Tensor) -> Tensor:
         """Mix the low- and high-pass paths.
@@ -162,7 +205,8 @@ class AttInv(nn.Module):
             return y
         low, high = self.gates(x)
         heads = (self.num_heads, -1)
-        return _FrequencyMix.apply(
+        mix = _plain_mix if is_exporting() else _FrequencyMix.apply
+        return mix(
             y.unflatten(-1, heads),
             v.unflatten(-1, heads),
             low,

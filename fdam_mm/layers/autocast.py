@@ -1,12 +1,22 @@
 """The float32 island: the parts of FDAM that are computed in float32 also under autocast."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 
 
-def float32_island(x: Tensor) -> torch.autocast:
-    """Context in which autocast is off on the device of ``x``."""
-    return torch.autocast(device_type=x.device.type, enabled=False)
+def float32_island(x: Tensor) -> AbstractContextManager:
+    """Context in which autocast is off on the device of ``x``, if it has autocast at all."""
+    device_type = x.device.type
+    if not _has_autocast(device_type):
+        return nullcontext()
+    return torch.autocast(device_type=device_type, enabled=False)
+
+
+@torch.compiler.assume_constant_result
+def _has_autocast(device_type: str) -> bool:
+    return torch.amp.is_autocast_available(device_type)  # not on "meta", say
 
 
 def at_least_float32(x: Tensor) -> Tensor:

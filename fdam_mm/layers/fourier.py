@@ -8,6 +8,7 @@ Legend: n a side of the grid, K = n // 2 + 1 cosines, n - K sines, S the side of
 """
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -47,31 +48,37 @@ class FourierGrid(NamedTuple):
 
     The resized half spectrum has a weight M₊ at (+k_h, k_w) and M₋ at (-k_h, k_w). Products of
     cosines and sines need ``A = (M₊ + M₋) / 2``, and ``D = (M₊ - M₋) / 2`` where both frequencies
-    are paired.
+    are paired. A side of 1 or 2 has no paired one. Then there is no D, and A has a row and a
+    column for every one of the Fourier matrices, the sines' repeating the cosines'.
     """
 
     rows: Tensor  # (H, H) Fourier matrix
     cols: Tensor  # (W, W)
     all_rows: Tensor  # (H, S): resize along H, rows in FFT order
-    even_rows: Tensor  # (K_h, S): the same, mean of ±k_h
-    odd_rows: Tensor  # (H - K_h, S): the same, half difference of ±k_h
-    even_cols: Tensor  # (K_w, S // 2 + 1): resize along W
-    odd_cols: Tensor  # (W - K_w, S // 2 + 1): its paired frequencies
+    all_cols: Tensor  # (K_w, S // 2 + 1): resize along W
+    even_rows: Tensor  # (K_h or H, S): resize along H, mean of ±k_h
+    even_cols: Tensor  # (K_w or W, S // 2 + 1)
+    odd_rows: Tensor | None  # (H - K_h, S): resize along H, half difference of ±k_h
+    odd_cols: Tensor | None  # (W - K_w, S // 2 + 1): the paired frequencies of `all_cols`
 
 
 def _build(height: int, width: int, filter_size: int) -> FourierGrid:
     positive = resize_matrix(filter_size, height)  # (H, S), rows in FFT order
     negative = positive[-torch.arange(height) % height]
-    even, odd = (positive + negative) / 2, (positive - negative) / 2
-    across = resize_matrix(filter_size // 2 + 1, width // 2 + 1)  # (W // 2 + 1, S // 2 + 1)
+    across = resize_matrix(filter_size // 2 + 1, width // 2 + 1)  # (K_w, S // 2 + 1)
+    even = ((positive + negative) / 2)[: num_cosines(height)]
+    odd = (positive - negative) / 2
+    rows, cols = (slice(1, 1 + num_sines(side)) for side in (height, width))
+    paired = num_sines(height) > 0 and num_sines(width) > 0
     return FourierGrid(
         rows=fourier_matrix(height),
         cols=fourier_matrix(width),
         all_rows=positive,
-        even_rows=even[: num_cosines(height)],
-        odd_rows=odd[1 : 1 + num_sines(height)],
-        even_cols=across,
-        odd_cols=across[1 : 1 + num_sines(width)],
+        all_cols=across,
+        even_rows=even if paired else torch.cat([even, even[rows]]),
+        even_cols=across if paired else torch.cat([across, across[cols]]),
+        odd_rows=odd[rows] if paired else None,
+        odd_cols=across[cols] if paired else None,
     )
 
 
@@ -94,14 +101,16 @@ def _constant_grid(*grid: int | torch.device | torch.dtype) -> FourierGrid:
 def _cached_grid(
     height: int, width: int, filter_size: int, device: torch.device, dtype: torch.dtype
 ) -> FourierGrid:
-    from torch._subclasses.fake_tensor import unset_fake_temporarily  # slow to import
+    """Built in a thread of its own, and so as ordinary tensors whatever the first call runs in.
 
-    # Kept tensors must be ordinary ones, whatever mode the first call runs in.
-    with (
-        unset_fake_temporarily(),
-        torch.inference_mode(False),
-        torch.no_grad(),
-        torch.device("cpu"),
-    ):
+    Tracing, exporting, fake tensors, function transforms, inference mode, autocast and default
+    devices are all states of a thread.
+    """
+
+    def build() -> FourierGrid:
         grid = _build(height, width, filter_size)
-        return FourierGrid(*(t.to(device=device, dtype=dtype).contiguous() for t in grid))
+        move = dict(device=device, dtype=dtype)
+        return FourierGrid(*(None if t is None else t.to(**move).contiguous() for t in grid))
+
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(build).result()

@@ -8,11 +8,12 @@ from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from .autocast import at_least_float32, float32_island
-from .fourier import fourier_grid
+from .children import call
+from .fourier import FourierGrid, fourier_grid
+from .fused import is_differentiated, is_exporting, keep_inputs, plain_backward, plain_jvp
 from .star_relu import StarReLU
 
 
@@ -127,13 +128,17 @@ class FreqScale(nn.Module):
 
     def _scale_by_matrices(self, x: Tensor) -> Tensor:
         height, width = x.shape[1:3]
-        grid = fourier_grid(height, width, self.filter_size, x.device, x.dtype)
+        grid = self._constants(x)
         spectrum = grid.rows @ x.flatten(2)  # (B, H, W * C)
         spectrum = grid.cols @ spectrum.unflatten(2, (width, -1))  # (B, H, W, C)
         routing = self._routing(spectrum[:, 0, 0] / (height * width) ** 0.5)
         even = self._mix(routing, grid.even_rows, grid.even_cols)
-        odd = self._mix(routing, grid.odd_rows, grid.odd_cols)
-        scaled = _ScaleSpectrum.apply(spectrum, even, odd)
+        if grid.odd_rows is None:
+            scaled = spectrum * even
+        else:
+            odd = self._mix(routing, grid.odd_rows, grid.odd_cols)
+            scale = _plain_scale if is_exporting() else _ScaleSpectrum.apply
+            scaled = scale(spectrum, even, odd)
         scaled = (grid.cols.t() @ scaled).flatten(2)  # (B, H, W * C)
         back = grid.rows.t().expand(x.shape[0], -1, -1)
         return torch.baddbmm(x.flatten(2), back, scaled).view_as(x)
@@ -141,19 +146,26 @@ class FreqScale(nn.Module):
     def _scale_by_fft(self, x: Tensor) -> Tensor:
         """The definition, word for word; also what the matrix form is tested against."""
         height, width = x.shape[1:3]
-        grid = fourier_grid(height, width, self.filter_size, x.device, x.dtype)
-        weight = self._mix(self._routing(x.mean((1, 2))), grid.all_rows, grid.even_cols)
+        grid = self._constants(x)
+        weight = self._mix(self._routing(x.mean((1, 2))), grid.all_rows, grid.all_cols)
         # Over the last axes: faster backward, and torch.compile has the others' strides wrong.
         maps = x.permute(0, 3, 1, 2).contiguous()
         spectrum = torch.fft.rfft2(maps, norm="ortho") * weight.permute(0, 3, 1, 2)
         scaled = torch.fft.irfft2(spectrum, s=(height, width), norm="ortho")
         return x + scaled.permute(0, 2, 3, 1)
 
+    def _constants(self, x: Tensor) -> FourierGrid:
+        """Those of the grid of ``x`` (B, H, W, C)."""
+        height, width = x.shape[1:3]
+        grid = fourier_grid(height, width, self.filter_size, x.device, x.dtype)
+        mode = None if torch.compiler.is_compiling() else getattr(x, "fake_mode", None)
+        if mode is None or mode.allow_non_fake_inputs:
+            return grid
+        return FourierGrid(*(None if t is None else mode.from_tensor(t) for t in grid))
+
     def _routing(self, mean: Tensor) -> Tensor:
         """(B, C) means -> (B, G, f) weights of the bases, in (-1, 1)."""
-        fc1, act, fc2 = self.reweight
-        hidden = act(F.linear(mean, fc1.weight.to(mean.dtype)))
-        routing = F.linear(hidden, fc2.weight.to(mean.dtype))
+        routing = call(self.reweight, mean)
         return torch.tanh(routing).unflatten(1, (self.groups, self.num_filters))
 
     def _mix(self, routing: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
@@ -171,15 +183,19 @@ class _ScaleSpectrum(torch.autograd.Function):
         cc' = A cc - D ss     ss' = A ss - D cc     sc' = A sc + D cs     cs' = A cs + D sc
     """
 
-    @staticmethod
-    def forward(ctx, spectrum: Tensor, even: Tensor, odd: Tensor) -> Tensor:
-        ctx.save_for_backward(spectrum, even, odd)
-        return _scale_quadrants(spectrum, even, odd)
+    generate_vmap_rule = True
 
     @staticmethod
-    @once_differentiable
+    def forward(spectrum: Tensor, even: Tensor, odd: Tensor) -> Tensor:
+        return _scale_quadrants(spectrum, even, odd)
+
+    setup_context = staticmethod(keep_inputs)
+
+    @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         spectrum, even, odd = ctx.saved_tensors
+        if is_differentiated():
+            return plain_backward(_plain_scale, (spectrum, even, odd), grad)
         p, q = _paired(odd)
         cc, cs, sc, ss = _quadrants(spectrum, even)
         g_cc, g_cs, g_sc, g_ss = _quadrants(grad, even)
@@ -192,6 +208,23 @@ class _ScaleSpectrum(torch.autograd.Function):
         grad_odd.addcmul_(g_cc[:, p, q], ss, value=-1)
         grad_odd.addcmul_(g_ss, cc[:, p, q], value=-1)
         return _scale_quadrants(grad, even, odd), grad_even, grad_odd  # the map is self-adjoint
+
+    @staticmethod
+    def jvp(ctx, *tangents: Tensor | None) -> Tensor:
+        return plain_jvp(_plain_scale, ctx.saved_tensors, tangents)
+
+
+def _plain_scale(spectrum: Tensor, even: Tensor, odd: Tensor) -> Tensor:
+    """The same without writing in place, which some exporters lose."""
+    p, q = _paired(odd)
+    cc, cs, sc, ss = _quadrants(spectrum, even)
+    along_h = (0, 0, 0, 0, 1, even.shape[1] - 1 - odd.shape[1])  # the paired among the cosines
+    along_w = (0, 0, 1, even.shape[2] - 1 - odd.shape[2])
+    out_cc = cc * even - F.pad(odd * ss, (*along_w, *along_h[4:]))
+    out_cs = cs * even[:, :, q] + F.pad(odd * sc[:, :, q], along_h)
+    out_sc = sc * even[:, p] + F.pad(odd * cs[:, p], along_w)
+    out_ss = ss * even[:, p, q] - odd * cc[:, p, q]
+    return torch.cat([torch.cat([out_cc, out_cs], 2), torch.cat([out_sc, out_ss], 2)], 1)
 
 
 def _scale_quadrants(spectrum: Tensor, even: Tensor, odd: Tensor) -> Tensor:
@@ -217,6 +250,9 @@ def _paired(odd: Tensor) -> tuple[slice, slice]:
 
 
 def use_matrices(x: Tensor) -> bool:
-    """Whether Fourier matrices beat the FFT on a map (B, H, W, C); see benchmarks/layers.py."""
+    """Whether Fourier matrices beat the FFT on a map (B, H, W, C); see benchmarks/layers.py.
+
+    Exports have the matrices on every map: few runtimes have an FFT.
+    """
     height, width, channels = x.shape[1:]
-    return height + width <= channels
+    return is_exporting() or height + width <= channels

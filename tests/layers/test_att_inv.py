@@ -5,6 +5,7 @@ import torch
 from support.compiled import check_compiled
 from support.golden import load_case, relative_error
 from torch import Tensor
+from torch.func import functional_call
 
 from fdam_mm.checkpoints import convert
 from fdam_mm.layers import AttInv, AttInvAttention, reference
@@ -57,10 +58,26 @@ def test_gradcheck(low: bool, high: bool) -> None:
     layer = randomise(AttInv(6, 2, low=low, high=high)).double()
     inputs = [torch.randn(1, 3, 6, dtype=torch.float64, requires_grad=True) for _ in range(3)]
 
-    def forward(x: Tensor, v: Tensor, y: Tensor, *_: Tensor) -> Tensor:
-        return layer(x, v, y)
+    names = [name for name, _ in layer.named_parameters()]
 
-    assert torch.autograd.gradcheck(forward, (*inputs, *layer.parameters()))
+    def forward(x: Tensor, v: Tensor, y: Tensor, *values: Tensor) -> Tensor:
+        return functional_call(layer, dict(zip(names, values, strict=True)), (x, v, y))
+
+    inputs = (*inputs, *layer.parameters())
+    assert torch.autograd.gradcheck(forward, inputs, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(forward, inputs)
+
+
+def test_hessian() -> None:
+    """Forward over reverse, of torch.func, and twice reverse."""
+    layer = randomise(AttInv(4, 2)).double()
+    x, v, y = torch.randn(3, 1, 2, 4, dtype=torch.float64)
+
+    def loss(x: Tensor) -> Tensor:
+        return layer(x, v, y).sin().sum()
+
+    twice_reverse = torch.autograd.functional.hessian(loss, x)
+    torch.testing.assert_close(torch.func.hessian(loss)(x), twice_reverse)
 
 
 def test_switches_remove_parameters() -> None:

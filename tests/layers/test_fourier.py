@@ -1,10 +1,19 @@
 """The constant matrices of the frequency-domain layers."""
 
+from contextlib import AbstractContextManager
+
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
-from fdam_mm.layers.fourier import fourier_grid, fourier_matrix, num_cosines, resize_matrix
+from fdam_mm.layers.fourier import (
+    _cached_grid,
+    fourier_grid,
+    fourier_matrix,
+    num_cosines,
+    resize_matrix,
+)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 14, 32])
@@ -31,3 +40,18 @@ def test_resize_matrix_is_bicubic(size_in: int, size_out: int) -> None:
 def test_grid_is_kept() -> None:
     key = (6, 7, 14, torch.device("cpu"), torch.float32)
     assert fourier_grid(*key).rows is fourier_grid(*key).rows
+
+
+@pytest.mark.parametrize(
+    "mode", [FakeTensorMode(), torch.inference_mode(), torch.device("meta")], ids=repr
+)
+def test_constants_are_ordinary_tensors(mode: AbstractContextManager) -> None:
+    """Whatever the first use of a grid runs in."""
+    key = (3, 5, 14, torch.device("cpu"), torch.float32)
+    _cached_grid.cache_clear()
+    with mode:
+        grid = fourier_grid(*key)
+    _cached_grid.cache_clear()
+    for ours, expected in zip(grid, fourier_grid(*key), strict=True):
+        assert type(ours) is torch.Tensor and not ours.is_inference()
+        assert torch.equal(ours, expected)

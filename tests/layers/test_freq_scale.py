@@ -4,6 +4,8 @@ import pytest
 import torch
 from support.compiled import check_compiled
 from support.golden import load_case, relative_error
+from torch import Tensor
+from torch.func import functional_call
 
 from fdam_mm.checkpoints import convert
 from fdam_mm.layers import FreqScale, freq_scale, reference
@@ -73,7 +75,14 @@ def test_equals_reference(hw: tuple[int, int], form: str) -> None:
 def test_gradcheck(hw: tuple[int, int], form: str) -> None:
     layer = make(4, groups=2, num_filters=2, filter_size=3, mlp_ratio=0.5).double()
     x = torch.randn(1, 4, *hw, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x, *_: layer(x), (x, *layer.parameters()))
+    names = [name for name, _ in layer.named_parameters()]
+
+    def forward(x: Tensor, *values: Tensor) -> Tensor:
+        return functional_call(layer, dict(zip(names, values, strict=True)), (x,))
+
+    inputs = (x, *layer.parameters())
+    assert torch.autograd.gradcheck(forward, inputs, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(forward, inputs)
 
 
 def test_tokens_equal_map(form: str) -> None:

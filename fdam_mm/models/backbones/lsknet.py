@@ -17,7 +17,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from fdam_mm.layers import AttInv, FreqScale
-from fdam_mm.layers.autocast import float32_island
+from fdam_mm.layers.autocast import at_least_float32, float32_island
+from fdam_mm.layers.children import call
 from fdam_mm.models.fdam_cfg import parse_fdam
 
 from .base import PretrainedBackbone
@@ -76,7 +77,7 @@ class SelectiveKernel(nn.Module):
         if near.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
             return self.far(near)
         with float32_island(near):
-            return self.far(near.to(self.far.weight.dtype))
+            return call(self.far, at_least_float32(near))
 
 
 class LSKAttention(nn.Module):

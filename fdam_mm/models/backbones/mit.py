@@ -78,25 +78,16 @@ class Projections(nn.Module):
         if bias:
             nn.init.zeros_(self.out_proj.bias)
 
-    def query(self, x: Tensor) -> Tensor:
-        """(B, N, C) -> (B, N, C)."""
-        return self._project(x, slice(0, self.dim))
+    def forward(self, x: Tensor, parts: str) -> tuple[Tensor, ...]:
+        """Project (B, N, C) to as many of the same.
 
-    def value(self, x: Tensor) -> Tensor:
-        """(B, N, C) -> (B, N, C)."""
-        return self._project(x, slice(2 * self.dim, None))
-
-    def key_value(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, n, C) -> twice (B, n, C)."""
-        return self._project(x, slice(self.dim, None)).chunk(2, dim=-1)
-
-    def query_key_value(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, N, C) -> three times (B, N, C)."""
-        return self._project(x, slice(None)).chunk(3, dim=-1)
-
-    def _project(self, x: Tensor, rows: slice) -> Tensor:
-        bias = None if self.in_proj_bias is None else self.in_proj_bias[rows]
-        return F.linear(x, self.in_proj_weight[rows], bias)
+        Args:
+            x: Tokens.
+            parts: Which projections, side by side in "qkv".
+        """
+        first, last = "qkv".index(parts) * self.dim, ("qkv".index(parts) + len(parts)) * self.dim
+        bias = None if self.in_proj_bias is None else self.in_proj_bias[first:last]
+        return F.linear(x, self.in_proj_weight[first:last], bias).chunk(len(parts), dim=-1)
 
 
 class SpatialReductionAttention(nn.Module):
@@ -149,12 +140,12 @@ class SpatialReductionAttention(nn.Module):
 
     def forward(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
         if self.sr is None:
-            q, k, v = self.attn.query_key_value(x)
+            q, k, v = self.attn(x, "qkv")
             v_at_queries = v
         else:
             reduced = self.sr(to_map(x, hw))  # (B, C, h, w)
-            k, v = self.attn.key_value(self.norm(to_tokens(reduced)))
-            q = self.attn.query(x)
+            k, v = self.attn(self.norm(to_tokens(reduced)), "kv")
+            (q,) = self.attn(x, "q")
             v_at_queries = self._values_at_queries(x, v, hw, tuple(reduced.shape[-2:]))
         y = self.att_inv(x, v_at_queries, self._attend(q, k, v))
         return self.proj_drop(self.attn.out_proj(y))
@@ -173,7 +164,7 @@ class SpatialReductionAttention(nn.Module):
         if not self.att_inv.high:
             return v
         if self.value_source == "query":
-            return self.attn.value(x)
+            return self.attn(x, "v")[0]
         return to_tokens(F.interpolate(to_map(v, reduced_hw), hw, mode="bilinear"))
 
 

@@ -70,4 +70,5 @@ class DeformableSelfAttention(MultiScaleDeformableAttention):
             return MultiScaleDeformableAttnFunction.apply(
                 v.contiguous(), levels.shapes, levels.starts, locations, weights, self.im2col_step
             )
-        return multi_scale_deformable_attn_pytorch(v, levels.shapes, locations, weights)
+        # Sizes as numbers: read out of a tensor they would be data, which no export knows.
+        return multi_scale_deformable_attn_pytorch(v, levels.sizes, locations, weights)

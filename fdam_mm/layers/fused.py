@@ -1,0 +1,61 @@
+"""What our autograd Functions share.
+
+They save memory and time in an ordinary training: they keep their inputs alone and have a backward
+of their own. Beside it each has a plain form, in operations that torch knows all about. It serves
+whatever differentiates the backward once more (double backward, ``torch.func.grad``), forward
+mode, and what records operations to run them elsewhere (``torch.jit.trace``, exports).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Plain = Callable[..., Tensor]
+Tensors = Sequence[Tensor | None]
+
+
+def is_exporting() -> bool:
+    """Whether operations are being recorded for another runtime."""
+    # Before torch 2.7 export and torch.compile are not told apart.
+    exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+    return exporting() or torch.jit.is_tracing()
+
+
+def keep_inputs(ctx: Any, inputs: Tensors, output: Tensor) -> None:
+    """``setup_context`` of a Function that keeps its inputs and nothing else."""
+    ctx.save_for_backward(*inputs)
+    ctx.save_for_forward(*inputs)
+
+
+def is_differentiated() -> bool:
+    """In a backward: whether someone will differentiate it (``create_graph``)."""
+    return torch.is_grad_enabled() and not torch.compiler.is_compiling()
+
+
+def plain_backward(plain: Plain, inputs: Tensors, grad: Tensor) -> tuple[Tensor | None, ...]:
+    """Gradients of ``plain(*inputs)``, differentiable; None where an input is None."""
+    function, tensors = _of_tensors(plain, inputs)
+    gradients = iter(torch.func.vjp(function, *tensors)[1](grad))
+    return tuple(None if t is None else next(gradients) for t in inputs)
+
+
+def plain_jvp(plain: Plain, inputs: Tensors, tangents: Tensors) -> Tensor:
+    """Tangent of ``plain(*inputs)``; a tangent that is None is zero."""
+    function, tensors = _of_tensors(plain, inputs)
+    pairs = [(x, t) for x, t in zip(inputs, tangents, strict=True) if x is not None]
+    given = tuple(torch.zeros_like(x) if t is None else t for x, t in pairs)
+    # Forward mode does not nest; the transpose of the transpose is the map itself.
+    out, transpose = torch.func.vjp(function, *tensors)
+    return torch.func.vjp(transpose, torch.zeros_like(out))[1](given)[0]
+
+
+def _of_tensors(plain: Plain, inputs: Tensors) -> tuple[Plain, list[Tensor]]:
+    """``plain`` as a function of those inputs that are not None, and these."""
+
+    def function(*tensors: Tensor) -> Tensor:
+        rest = iter(tensors)
+        return plain(*(None if x is None else next(rest) for x in inputs))
+
+    return function, [x for x in inputs if x is not None]
