@@ -15,6 +15,7 @@ from .adapter import (
     Unsupported,
     nearest,
     register_adapter,
+    widths,
 )
 from .apply import apply_fdam
 from .report import Insertion, Report
@@ -32,4 +33,5 @@ __all__ = [
     "apply_fdam",
     "nearest",
     "register_adapter",
+    "widths",
 ]

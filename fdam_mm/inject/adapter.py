@@ -4,6 +4,7 @@ Legend of the shape comments: B batch, H x W grid, N tokens, C channels, ``...``
 dimensions.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -58,7 +59,7 @@ class AttentionAdapter:
     num_heads: int
 
     def __init__(self, attn: nn.Module) -> None:
-        self.dim, self.num_heads = attn.proj.in_features, attn.num_heads
+        self.dim, self.num_heads = widths(attn.proj)[0], attn.num_heads
 
     def x(self, call: Call) -> Tensor:
         """The attention's normed input, (..., C)."""
@@ -109,7 +110,7 @@ class BlockAdapter:
     dim: int
 
     def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
-        self.dim = block.attn.proj.out_features
+        self.dim = widths(block.attn.proj)[1]
 
     def grid_source(self, parents: Sequence[nn.Module]) -> nn.Module | None:
         """A module outside the block whose output (B, C, H, W) tells the grid, or None."""
@@ -130,6 +131,24 @@ def nearest(parents: Sequence[nn.Module], child: str) -> nn.Module:
         if isinstance(getattr(parent, child, None), nn.Module):
             return parent
     raise Unsupported(f"no module around it has a {child}; apply to the whole model")
+
+
+def widths(child: nn.Module) -> tuple[int, int]:
+    """Channels that a linear or a convolution takes and returns, also one that is wrapped (LoRA).
+
+    Raises:
+        Unsupported: There is none.
+    """
+    kinds = ("in_features", "out_features"), ("in_channels", "out_channels")
+    found = [
+        (getattr(module, taken), getattr(module, returned))
+        for module in child.modules()
+        for taken, returned in kinds
+        if hasattr(module, taken) and hasattr(module, returned)
+    ]
+    if not found:
+        raise Unsupported(f"its child {type(child).__name__} does not tell its channels")
+    return max(found, key=math.prod)  # what is wrapped around the linear is of lower rank
 
 
 Adapter = type[AttentionAdapter] | type[BlockAdapter]

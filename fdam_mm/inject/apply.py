@@ -294,8 +294,8 @@ def _scale_name(index: int) -> str:
 
 def _like(module: nn.Module, layer: nn.Module) -> nn.Module:
     """``layer`` on the device and in the dtype of ``module``."""
-    reference = next(module.parameters())
-    return layer.to(reference.device, reference.dtype)
+    reference = next((p for p in module.parameters() if p.is_floating_point()), None)
+    return layer if reference is None else layer.to(reference.device, reference.dtype)
 
 
 def _count(layer: nn.Module) -> int:

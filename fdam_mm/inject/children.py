@@ -36,13 +36,15 @@ class ChildHook:
         child = getattr(parent, self.child)
         hooks = child._forward_pre_hooks if self.before else child._forward_hooks
         if self.number not in hooks or (self.last and list(hooks)[-1] != self.number):
-            self._move(child)
+            self._move(child, hooks)
 
     @torch.compiler.disable
-    def _move(self, child: nn.Module) -> None:
+    def _move(self, child: nn.Module, hooks: dict[int, Callable]) -> None:
         register = child.register_forward_pre_hook if self.before else child.register_forward_hook
         with _MOVING:
             self.remove()
+            for number in [number for number, hook in hooks.items() if hook == self.hook]:
+                del hooks[number]  # quantisation registers them anew on the module it puts in
             self.handle = register(self.hook)
             self.number = self.handle.id
 

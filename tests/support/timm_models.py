@@ -27,7 +27,7 @@ class Case:
         args = (self.name,) if self.name in timm.list_models() else ()
         model = entry(*args, num_classes=5, **self.settings)
         for parameter in model.parameters():  # a zero head hides everything
-            if parameter.ndim == 2 and not parameter.any():
+            if parameter.ndim == 2 and not parameter.is_meta and not parameter.any():
                 nn.init.normal_(parameter, std=0.02)
         return model
 
@@ -93,6 +93,9 @@ CASES = {
     ),
     "swinv2": Case(
         "swinv2_tiny_window8_256", dict(img_size=64, **_WINDOWS, **_FREE), 3, 6, odd_size=(36, 84)
+    ),
+    "swinv2_cr": Case(
+        "swinv2_cr_tiny_224", dict(img_size=64, **_WINDOWS), 3, 6
     ),
     "pvt_v2": Case("pvt_v2_b0", _PYRAMID, 4, 8, odd_size=(52, 84)),
     "pvt_v2 linear": Case("pvt_v2_b2_li", _PYRAMID, 4, 8, odd_size=(52, 84)),

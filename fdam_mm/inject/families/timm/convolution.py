@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from fdam_mm.inject.adapter import BlockAdapter, NoAttInv, Site, register_adapter
+from fdam_mm.inject.adapter import BlockAdapter, NoAttInv, Site, register_adapter, widths
 
 
 @register_adapter("timm.models.focalnet.FocalNetBlock")
@@ -22,7 +22,7 @@ class ConvNeXtBlock(BlockAdapter):
     """One sub-layer: the depthwise convolution and the MLP together."""
 
     def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
-        self.dim = block.conv_dw.out_channels
+        self.dim = widths(block.conv_dw)[1]
         self.sites = (Site("mlp", "output", "nchw" if block.use_conv_mlp else "nhwc"),)
 
 
@@ -33,7 +33,7 @@ class MambaOutBlock(BlockAdapter):
     sites = (Site("ls", "input", "nhwc"),)
 
     def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
-        self.dim = block.fc2.out_features
+        self.dim = widths(block.fc2)[1]
 
 
 @register_adapter("mmpretrain.models.backbones.van.SpatialAttention")
@@ -50,4 +50,4 @@ class VANBlock(BlockAdapter):
     sites = (Site("attn", "output", "nchw"), Site("mlp", "output", "nchw"))
 
     def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
-        self.dim = block.attn.proj_1.out_channels
+        self.dim = widths(block.attn.proj_1)[1]

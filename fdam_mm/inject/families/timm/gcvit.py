@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from fdam_mm.inject.adapter import AttentionAdapter, BlockAdapter, Site, register_adapter
+from fdam_mm.inject.adapter import AttentionAdapter, BlockAdapter, Site, register_adapter, widths
 
 
 @register_adapter("timm.models.gcvit.WindowAttentionGlobal")
@@ -19,4 +19,4 @@ class GCViTBlock(BlockAdapter):
     sites = (Site("ls1", "input", "nhwc"), Site("mlp", "output", "nhwc"))
 
     def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
-        self.dim = block.attn.proj.out_features
+        self.dim = widths(block.attn.proj)[1]

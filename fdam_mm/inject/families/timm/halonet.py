@@ -4,7 +4,14 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from fdam_mm.inject.adapter import AttentionAdapter, BlockAdapter, Call, Site, register_adapter
+from fdam_mm.inject.adapter import (
+    AttentionAdapter,
+    BlockAdapter,
+    Call,
+    Site,
+    register_adapter,
+    widths,
+)
 
 from .qkv import require_same_width
 
@@ -21,7 +28,7 @@ class HaloAttention(AttentionAdapter):
     def __init__(self, attn: nn.Module) -> None:
         self.dim, self.num_heads = attn.dim_out_v, attn.num_heads
         self.dim_head_qk = attn.dim_head_qk
-        require_same_width(attn.kv.in_channels, self.dim)
+        require_same_width(widths(attn.kv)[0], self.dim)
         if attn.block_stride > 1:
             self.reason = "strided queries: fewer than the values"
 
@@ -37,4 +44,4 @@ class SelfAttentionBlock(BlockAdapter):
     sites = (Site("drop_path", "input", "nchw"),)
 
     def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
-        self.dim = block.conv3_1x1.conv.out_channels
+        self.dim = widths(block.conv3_1x1)[1]

@@ -29,8 +29,9 @@ class HieraBlock(BlockAdapter):
         index = [id(other) for other in model.blocks].index(id(block))
         _, size = model.reroll.schedule[index]
         self.grid: Grid = (int(size[0]), int(size[1]))
-        positions = torch.arange(self.grid[0] * self.grid[1])
-        self.order = model.reroll(positions.view(1, -1, 1), index).flatten()
+        with torch.device("cpu"):  # a model may start on the meta device; this is data
+            positions = torch.arange(self.grid[0] * self.grid[1])
+            self.order = model.reroll(positions.view(1, -1, 1), index).flatten()
 
     def hw(self, args: tuple[Any, ...]) -> Grid:
         return self.grid

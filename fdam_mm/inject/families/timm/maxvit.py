@@ -4,7 +4,14 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from fdam_mm.inject.adapter import AttentionAdapter, BlockAdapter, Call, Site, register_adapter
+from fdam_mm.inject.adapter import (
+    AttentionAdapter,
+    BlockAdapter,
+    Call,
+    Site,
+    register_adapter,
+    widths,
+)
 
 from .qkv import require_same_width
 
@@ -15,7 +22,7 @@ class PartitionAttention(AttentionAdapter):
 
     def __init__(self, attn: nn.Module) -> None:
         super().__init__(attn)
-        require_same_width(attn.qkv.in_features, self.dim)
+        require_same_width(widths(attn.qkv)[0], self.dim)
         self.head_first = attn.head_first
 
     def v(self, call: Call) -> Tensor:
@@ -29,9 +36,9 @@ class MapAttention(AttentionAdapter):
     channels_first = True
 
     def __init__(self, attn: nn.Module) -> None:
-        self.dim, self.num_heads = attn.proj.in_channels, attn.num_heads
+        self.dim, self.num_heads = widths(attn.proj)[0], attn.num_heads
         self.head_first = attn.head_first
-        if attn.qkv.in_channels != self.dim:
+        if widths(attn.qkv)[0] != self.dim:
             self.reason = "its input and its values differ in channels"
 
     def v(self, call: Call) -> Tensor:
@@ -53,7 +60,7 @@ class PartitionBlock(BlockAdapter):
     sites = (Site("ls1", "input", "nhwc"), Site("mlp", "output", "nhwc"))
 
     def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
-        self.dim = block.attn.proj.out_features
+        self.dim = widths(block.attn.proj)[1]
 
 
 @register_adapter("timm.models.maxxvit.PartitionAttention2d")
@@ -63,7 +70,7 @@ class PartitionBlock2d(BlockAdapter):
     sites = (Site("ls1", "input", "nchw"), Site("mlp", "output", "nchw"))
 
     def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
-        self.dim = block.attn.proj.out_channels
+        self.dim = widths(block.attn.proj)[1]
 
 
 @register_adapter("timm.models.maxxvit.TransformerBlock2d")

@@ -29,9 +29,11 @@ class ReducedAttention(AttentionAdapter):
     def v(self, call: Call) -> Tensor:
         if self.values is not None:
             return super().v(call)
-        weight, bias = call.attn.kv.weight, call.attn.kv.bias
-        bias = None if bias is None else bias[self.dim :]
-        return F.linear(self.x(call), weight[self.dim :], bias)
+        x, kv = self.x(call), call.attn.kv
+        if type(kv) is not nn.Linear or kv._forward_hooks or kv._forward_pre_hooks:
+            return kv(x)[..., self.dim :]  # more than a product: LoRA, quantisation, pruning
+        bias = None if kv.bias is None else kv.bias[self.dim :]
+        return F.linear(x, kv.weight[self.dim :], bias)
 
 
 @register_adapter("timm.models.twins.LocallyGroupedAttn")

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from fdam_mm.inject.adapter import AttentionAdapter, Unsupported
+from fdam_mm.inject.adapter import AttentionAdapter, Unsupported, widths
 
 
 class QKVAttention(AttentionAdapter):
@@ -10,7 +10,7 @@ class QKVAttention(AttentionAdapter):
 
     def __init__(self, attn: nn.Module) -> None:
         super().__init__(attn)
-        require_same_width(attn.qkv.in_features, self.dim)
+        require_same_width(widths(attn.qkv)[0], self.dim)
 
 
 class SeparateBiasAttention(QKVAttention):

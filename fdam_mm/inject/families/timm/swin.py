@@ -1,4 +1,4 @@
-"""Swin and Swin V2."""
+"""Swin, Swin V2 and timm's other Swin V2, ``swinv2_cr_*``."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,10 @@ from fdam_mm.inject.adapter import BlockAdapter, Grid, Site, register_adapter
 from .qkv import QKVAttention, SeparateBiasAttention
 
 
-@register_adapter("timm.models.swin_transformer.WindowAttention")
+@register_adapter(
+    "timm.models.swin_transformer.WindowAttention",
+    "timm.models.swin_transformer_v2_cr.WindowMultiHeadAttention",
+)
 class SwinAttention(QKVAttention):
     """Inside the window."""
 
@@ -33,7 +36,10 @@ class SwinBlock(BlockAdapter):
         return args[0].shape[1:3]  # (B, H, W, C)
 
 
-@register_adapter("timm.models.swin_transformer_v2.SwinTransformerV2Block")
+@register_adapter(
+    "timm.models.swin_transformer_v2.SwinTransformerV2Block",
+    "timm.models.swin_transformer_v2_cr.SwinTransformerV2CrBlock",
+)
 class SwinV2Block(SwinBlock):
     """The residual adds ``norm(attn(x))``; FreqScale acts before that norm, on the whole map."""
 

@@ -12,6 +12,7 @@ from fdam_mm.inject.adapter import (
     Unsupported,
     nearest,
     register_adapter,
+    widths,
 )
 
 from .qkv import QKVAttention, SeparateBiasAttention, require_same_width
@@ -46,8 +47,8 @@ class EvaAttention(SeparateBiasAttention):
             super().__init__(attn)
             return
         self.values = "v_proj"
-        self.dim, self.num_heads = attn.proj.in_features, attn.num_heads
-        require_same_width(attn.v_proj.in_features, self.dim)
+        self.dim, self.num_heads = widths(attn.proj)[0], attn.num_heads
+        require_same_width(widths(attn.v_proj)[0], self.dim)
 
 
 @register_adapter("timm.layers.attention.AttentionRope")
@@ -59,7 +60,7 @@ class RopeAttention(AttentionAdapter):
     def __init__(self, attn: nn.Module) -> None:
         super().__init__(attn)
         self.values = "qkv" if attn.qkv is not None else "v_proj"
-        require_same_width(attn.get_submodule(self.values).in_features, self.dim)
+        require_same_width(widths(getattr(attn, self.values))[0], self.dim)
         self.num_kv_groups = getattr(attn, "num_kv_groups", 1)
 
     def v(self, call: Call) -> Tensor:
