@@ -10,6 +10,7 @@ from .history import BoundedHistoryHook
 from .hooks import MeanLossHook
 from .layer_decay import FDAMOptimWrapperConstructor
 from .precision import BFloat16OptimWrapper
+from .resuming import MissedValidationHook, ResumingHook
 from .runner import FDAMRunner
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "FiniteHook",
     "MeanLossHook",
     "SafeCheckpointHook",
+    "MissedValidationHook",
+    "ResumingHook",
 ]
 
 find_packaged_configs()

@@ -36,6 +36,7 @@ from .history import BoundedHistoryHook
 from .hooks import MeanLossHook
 from .parent import end_with_parent, end_workers_with_us
 from .resume_point import newest_checkpoint
+from .resuming import MissedValidationHook, ResumingHook
 from .sole_training import sole_training
 
 
@@ -60,6 +61,7 @@ class FDAMRunner(Runner):
       or its labels is said with the file's name, from worker processes too.
     - Segmentors predict a batch of pictures of several sizes one by one.
     - Every class has a colour, and a test writes its results before a failed drawing ends it.
+    - A resumed training is the uninterrupted one (:class:`ResumingHook`).
     - A training that is no longer finite ends (:class:`FiniteHook`, which the config sets as
       ``default_hooks.finite``), and weights that are not finite are never saved.
     """
@@ -200,6 +202,8 @@ class FDAMRunner(Runner):
         super().register_hooks(default_hooks, custom_hooks)
         self.register_hook(MeanLossHook(), priority="HIGHEST")
         self.register_hook(BoundedHistoryHook())
+        self.register_hook(ResumingHook())
+        self.register_hook(MissedValidationHook())
 
     def register_hook(self, hook: Hook | dict[str, Any], *args: Any, **kwargs: Any) -> None:
         super().register_hook(safe_checkpoints(hook), *args, **kwargs)

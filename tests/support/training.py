@@ -1,6 +1,14 @@
 """Trainings of a toy through FDAMRunner, in seconds: everything in them is random."""
 
+import copy
+import json
+import os
 import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +16,12 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
+from mmengine.dist import get_rank
 from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
-from mmengine.registry import DATASETS, METRICS, MODELS, TRANSFORMS
+from mmengine.registry import DATA_SAMPLERS, DATASETS, METRICS, MODELS, TRANSFORMS
 from torch import Tensor, nn
+from torch.utils.data import BatchSampler, Sampler
 
 import fdam_mm.training  # noqa: F401  the runner and its hooks register on import
 
@@ -42,21 +52,42 @@ class ToyDataset(BaseDataset):
         return self.get_data_info(idx)["value"]
 
 
+@DATA_SAMPLERS.register_module()
+class ToyPairs(BatchSampler):
+    """Pairs of even and of odd samples, in the manner of mmdet's batches of one aspect ratio."""
+
+    def __init__(self, sampler: Sampler, batch_size: int) -> None:
+        super().__init__(sampler, batch_size, drop_last=True)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        waiting = ([], [])
+        for index in self.sampler:
+            waiting[index % 2].append(index)
+            if len(waiting[index % 2]) == self.batch_size:
+                yield waiting[index % 2][:]
+                waiting[index % 2].clear()
+
+
 @MODELS.register_module()
 class ToyModel(BaseModel):
     """A network with dropout and batch statistics.
 
     Args:
         nan_at: Calls of the loss that give nan.
+        nan_rank: The process in which they do.
         mask: Hold an infinite buffer, as a mask of attention.
+        delay: Seconds that each loss takes.
     """
 
-    def __init__(self, nan_at: list[int] = (), mask: bool = False) -> None:
+    def __init__(
+        self, nan_at: list[int] = (), nan_rank: int = 0, mask: bool = False, delay: float = 0.0
+    ) -> None:
         super().__init__()
         self.net = nn.Sequential(
             nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 1)
         )
-        self.nan_at = nan_at
+        self.nan_at = nan_at if get_rank() == nan_rank else []
+        self.delay = delay
         self.calls = 0
         if mask:
             self.register_buffer("mask", torch.full((2,), -torch.inf))
@@ -66,6 +97,7 @@ class ToyModel(BaseModel):
         if mode != "loss":
             return list(y)
         self.calls += 1
+        time.sleep(self.delay)
         factor = torch.nan if self.calls in self.nan_at else 1.0
         return dict(loss_a=(y - 1).square().mean() * factor, loss_b=y.abs().mean())
 
@@ -110,5 +142,53 @@ def toy_config(work_dir: Path, iterations: int = 6, **changes: Any) -> Config:
             randomness=dict(seed=1),
         )
     )
+    changes = copy.deepcopy(changes)  # mmengine takes "_delete_" out of them
     config.merge_from_dict({key.replace("__", "."): value for key, value in changes.items()})
     return config
+
+
+class ToyProcess:
+    """``toy_train.py`` in one process, or in several under torchrun.
+
+    Args:
+        arguments: Of the script: the folder, ``--resume``.
+        settings: See :func:`toy_config`.
+        processes: How many.
+    """
+
+    def __init__(self, *arguments: object, processes: int = 1, **settings: Any) -> None:
+        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+        launch = [*launch, str(processes)] if processes > 1 else []
+        script = Path(__file__).with_name("toy_train.py")
+        texts = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
+        root = Path(__file__).parents[2]
+        self.process = subprocess.Popen(
+            [sys.executable, *launch, str(script), *map(str, arguments), *texts],
+            env={**os.environ, "PYTHONPATH": f"{root}:{root / 'tests'}", "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def kill(self) -> None:
+        """As a machine that goes down: every process at once, without a word."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def end(self, timeout: float = 120) -> tuple[int, str, str]:
+        """Wait for the end; returns the exit code, stdout and stderr."""
+        try:
+            out, err = self.process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        return self.process.returncode, out, err
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
+    """Wait until ``condition`` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.01)

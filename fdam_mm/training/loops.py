@@ -1,0 +1,69 @@
+"""Mmengine's training loops, beginning in the middle."""
+
+from functools import partial
+from typing import Any
+
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
+from torch.utils.data import DataLoader
+
+from .randomness import SeededBatches, seeded_sampler
+
+
+def begin_anywhere(loop: Any, batches: SeededBatches) -> None:
+    """Let a loop of mmengine's own go on after any iteration; other loops stay as they are."""
+    if isinstance(loop, IterBasedTrainLoop):
+        loop.dataloader_iterator = EndlessBatches(loop.dataloader, batches)
+    elif isinstance(loop, EpochBasedTrainLoop):
+        loop.run_epoch = partial(_run_epoch, loop, batches)
+
+
+class EndlessBatches:
+    """What an iteration-based loop draws from: one pass over the data after the other.
+
+    mmengine's own loads what it skips, unless the sampler can skip and batches are torch's.
+    """
+
+    def __init__(self, dataloader: DataLoader, batches: SeededBatches) -> None:
+        self._dataloader = dataloader
+        self._batches = batches
+        self._iterator: Any = None
+
+    def skip_iter(self, num_iters: int) -> None:
+        """Leave out batches without loading them."""
+        left = num_iters
+        while left > 0:
+            skipped = self._batches.skip(left)
+            left -= skipped
+            if not skipped:
+                return  # there is no data at all
+            if left > 0:
+                self._next_pass()
+
+    def __next__(self) -> Any:
+        if self._iterator is None:
+            self._iterator = iter(self._dataloader)
+        try:
+            return next(self._iterator)
+        except StopIteration:
+            self._next_pass()
+            self._iterator = iter(self._dataloader)
+            return next(self._iterator)
+
+    def _next_pass(self) -> None:
+        self._batches.next_pass()
+        sampler = seeded_sampler(self._dataloader)
+        if sampler is not None:
+            sampler.set_epoch(self._batches.epoch)
+
+
+def _run_epoch(loop: EpochBasedTrainLoop, batches: SeededBatches) -> None:
+    """As mmengine's, without the batches that are done and with the numbers of the others."""
+    loop.runner.call_hook("before_train_epoch")
+    loop.runner.model.train()
+    batches.epoch = loop.epoch
+    done, batches.begun = batches.begun, 0
+    batches.skip(done)
+    for number, data_batch in enumerate(loop.dataloader, start=done):
+        loop.run_iter(number, data_batch)
+    loop.runner.call_hook("after_train_epoch")
+    loop._epoch += 1

@@ -1,0 +1,196 @@
+"""A training that was killed goes on as if it had not been."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.dist import broadcast, get_rank, get_world_size
+from mmengine.hooks import EarlyStoppingHook, EMAHook, Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+
+from .loops import begin_anywhere
+from .randomness import ITERATION, VALIDATION, SeededBatches, reseed, seed_samples, seeded_sampler
+
+_KEY = "resuming"  # of what a checkpoint holds for this
+_KINDS = dict(
+    processes=int,
+    batch_size=int,
+    samples=int,
+    torch=str,
+    batch=int,
+    validated=bool,
+    sampler_seed=int,
+    early_stopping=list,
+)
+
+
+@HOOKS.register_module()
+class ResumingHook(Hook):
+    """Let ``--resume`` repeat the uninterrupted training; every :class:`FDAMRunner` has one.
+
+    - All randomness is a function of the seed and of the place in the training, see
+      :mod:`fdam_mm.training.randomness`. Checkpoints keep the seeds that were drawn.
+    - An epoch goes on where it was left.
+    - The count of an ``EarlyStoppingHook`` goes on.
+    - All processes validate the first one's buffers, which are those that are saved.
+
+    Where a checkpoint lacks this, or the number of processes is another, the warning says so.
+    """
+
+    priority = "HIGHEST"
+
+    def __init__(self) -> None:
+        self._seed = 0
+        self._batch = 0  # of this epoch, those that are done
+        self._validated = -1  # iterations before the last validation
+        self._resumed: dict[str, Any] | None = None
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        if runner._resume:
+            self._resumed = _read(checkpoint)
+
+    def before_train(self, runner: Runner) -> None:
+        self._seed = _base_seed(runner)
+        batches = seed_samples(runner.train_dataloader, self._seed)
+        if batches is not None:
+            begin_anywhere(runner.train_loop, batches)
+        if self._resumed is not None:
+            self._go_on(runner, batches, self._resumed)
+
+    def _go_on(self, runner: Runner, batches: SeededBatches | None, state: dict[str, Any]) -> None:
+        differences = _differences(runner, state)
+        if differences:
+            runner.logger.warning(
+                f"the resumed training goes on, not exactly as it would have: {differences}"
+            )
+        sampler = seeded_sampler(runner.train_dataloader)
+        if hasattr(sampler, "seed"):  # drawn anew where the config has none
+            same = sampler.seed if _seeds_differ(runner) else self._seed
+            sampler.seed = state.get("sampler_seed", same)
+        if batches is not None and isinstance(runner.train_loop, EpochBasedTrainLoop):
+            batches.begun = self._batch = state.get("batch", 0)
+        for hook, kept in zip(_stopping(runner), state.get("early_stopping", ()), strict=False):
+            hook.wait_count, hook.best_score = kept
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        self._batch = batch_idx + 1
+        reseed(self._seed, ITERATION, runner.iter, get_rank())
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        self._batch = 0
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        seed = _base_seed(runner)
+        seed_samples(runner.val_dataloader, seed)
+        reseed(seed, VALIDATION, get_rank())
+        if get_world_size() > 1:
+            _share_buffers(runner)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        self._validated = runner.iter
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        checkpoint[_KEY] = dict(
+            _circumstances(runner),
+            batch=self._batch,
+            validated=self._validated == checkpoint["meta"]["iter"],
+            early_stopping=[[h.wait_count, float(h.best_score)] for h in _stopping(runner)],
+        )
+        sampler = seeded_sampler(runner.train_dataloader)
+        if hasattr(sampler, "seed"):
+            checkpoint[_KEY]["sampler_seed"] = int(sampler.seed)
+
+
+@HOOKS.register_module()
+class MissedValidationHook(Hook):
+    """Make up for a validation that was due when the training was killed."""
+
+    priority = "LOWEST"  # the hooks that take part in it are ready
+
+    def __init__(self) -> None:
+        self._missed = False
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        state = _read(checkpoint)
+        in_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop) and state.get("batch")
+        self._missed = not state.get("validated", True) and not in_epoch
+
+    def before_train(self, runner: Runner) -> None:
+        if self._missed and runner._val_loop is not None and _validation_is_due(runner):
+            runner.logger.info("the validation that the interruption prevented:")
+            runner.val_loop.run()
+
+
+def _validation_is_due(runner: Runner) -> bool:
+    """What mmengine's loops ask after each iteration or epoch."""
+    loop = runner.train_loop
+    if isinstance(loop, EpochBasedTrainLoop):
+        done, last = loop.epoch, loop.max_epochs
+    elif isinstance(loop, IterBasedTrainLoop):
+        done, last = loop.iter, loop.max_iters
+    else:
+        return False
+    loop._decide_current_val_interval()
+    return done >= loop.val_begin and (done % loop.val_interval == 0 or done == last)
+
+
+def _read(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint holds for resuming, as far as it is what it should be."""
+    state = checkpoint.get(_KEY)
+    if not isinstance(state, Mapping):
+        return {}
+    state = {key: state[key] for key, kind in _KINDS.items() if isinstance(state.get(key), kind)}
+    for key in ("batch", "sampler_seed"):
+        if not 0 <= state.get(key, 0) < 2**32:
+            del state[key]
+    pairs = state.get("early_stopping", [])
+    if not all(isinstance(p, list) and list(map(type, p)) == [int, float] for p in pairs):
+        del state["early_stopping"]
+    return state
+
+
+def _differences(runner: Runner, state: Mapping[str, Any]) -> str:
+    """Why a resumed training is not exactly the uninterrupted one; empty if it is."""
+    if not state:
+        return "the checkpoint is of an earlier version or of mmengine's own runner"
+    now = _circumstances(runner)
+    changed = [key for key in now if state.get(key) != now[key]]
+    return ", ".join(
+        f"{k.replace('_', ' ')} {state.get(k)} before and {now[k]} now" for k in changed
+    )
+
+
+def _circumstances(runner: Runner) -> dict[str, Any]:
+    """What the order of the samples and the numbers depend on."""
+    dataloader = runner.train_dataloader
+    return dict(
+        processes=get_world_size(),
+        batch_size=getattr(dataloader.batch_sampler, "batch_size", 1),
+        samples=len(dataloader.dataset) if hasattr(dataloader.dataset, "__len__") else 0,
+        torch=str(torch.__version__),
+    )
+
+
+def _seeds_differ(runner: Runner) -> bool:
+    return runner._randomness_cfg.get("diff_rank_seed", False)
+
+
+def _base_seed(runner: Runner) -> int:
+    """The seed that all processes share."""
+    return runner.seed - get_rank() if _seeds_differ(runner) else runner.seed
+
+
+def _stopping(runner: Runner) -> list[EarlyStoppingHook]:
+    return [hook for hook in runner.hooks if isinstance(hook, EarlyStoppingHook)]
+
+
+def _share_buffers(runner: Runner) -> None:
+    """Statistics of BN are each process's own; what is validated should be what is saved."""
+    models = [runner.model]
+    models += [h.ema_model for h in runner.hooks if isinstance(h, EMAHook)]
+    for buffer in (buffer for model in models for buffer in model.buffers()):
+        if buffer.is_floating_point():
+            value = buffer.double()
+            broadcast(value)
+            buffer.copy_(value)
