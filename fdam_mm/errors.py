@@ -4,9 +4,13 @@ Each says what was found, in which file or under which key, what was expected an
 else is a fault of code, ours or a user's, and keeps its traceback.
 """
 
+import signal
+
 
 class FDAMError(Exception):
     """Something is wrong with what we were given; the message is all that a user needs."""
+
+    exit_code = 1  # of a tool that ends with it
 
 
 class UsageError(FDAMError, ValueError):
@@ -67,6 +71,20 @@ class CheckpointMismatchError(CheckpointError):
 
 class DivergedError(FDAMError, ArithmeticError):
     """A training's losses or weights are no longer finite numbers; the message says where."""
+
+
+class TrainingInterrupted(FDAMError):
+    """A signal ended a training; the message says what is saved and how to go on.
+
+    Args:
+        number: Of the signal.
+        state: Where the training stands.
+    """
+
+    def __init__(self, number: int, state: str) -> None:
+        name = signal.Signals(number).name
+        super().__init__(f"stopped by {name} {state}; go on with the same command and --resume")
+        self.exit_code = 128 + number
 
 
 class UnservedError(FDAMError, ValueError):

@@ -37,5 +37,7 @@ else
     --master-addr "${MASTER_ADDR:-127.0.0.1}" --master-port "${PORT:-29500}")
 fi
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-exec "$python" -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node "$gpus" \
+# Slurm's --signal may be set to send SIGUSR1: torchrun passes it on, too.
+export TORCHELASTIC_SIGNALS_TO_HANDLE=SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1
+exec "$python" -m fdam_mm.cli.launch "${rendezvous[@]}" --nproc-per-node "$gpus" \
   "$here/$script" "${files[@]}" --launcher pytorch "$@"

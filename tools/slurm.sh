@@ -29,7 +29,9 @@ on_node='
 export NODE_RANK=$SLURM_NODEID
 MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1); export MASTER_ADDR
 exec "$HERE/dist_$NAME.sh" "${@:1:$0}" "$GPUS_PER_NODE" "${@:$0+1}"'
+# Time to save a checkpoint before the job's time is over; srun takes the last --signal.
+[[ $name = train ]] && signal=(--signal="${SIGNAL:-TERM@120}") || signal=()
 # shellcheck disable=SC2086
 exec srun --partition="$partition" --job-name="$job" --nodes="$NNODES" --ntasks-per-node=1 \
   --gres="gpu:$GPUS_PER_NODE" --cpus-per-task="${CPUS_PER_TASK:-$((5 * GPUS_PER_NODE))}" \
-  --kill-on-bad-exit=1 ${SRUN_ARGS:-} bash -c "$on_node" "${#files[@]}" "${files[@]}" "$@"
+  --kill-on-bad-exit=1 "${signal[@]}" ${SRUN_ARGS:-} bash -c "$on_node" "${#files[@]}" "${files[@]}" "$@"

@@ -8,6 +8,7 @@ from .checkpoint_hook import SafeCheckpointHook
 from .finite import FiniteHook
 from .history import BoundedHistoryHook
 from .hooks import MeanLossHook
+from .interrupting import InterruptHook
 from .layer_decay import FDAMOptimWrapperConstructor
 from .precision import BFloat16OptimWrapper
 from .resuming import MissedValidationHook, ResumingHook
@@ -21,6 +22,7 @@ __all__ = [
     "FDAMOptimWrapperConstructor",
     "FDAMRunner",
     "FiniteHook",
+    "InterruptHook",
     "MeanLossHook",
     "SafeCheckpointHook",
     "MissedValidationHook",

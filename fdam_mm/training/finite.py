@@ -64,7 +64,7 @@ class FiniteHook(Hook):
             if isinstance(hook, CheckpointHook) and hook.save_best:
                 _compare_finite_scores_alone(hook)
         if self.action == "skip":
-            for wrapper in _wrappers(runner.optim_wrapper):
+            for wrapper in optim_wrappers(runner):
                 wrapper.optimizer.register_step_pre_hook(self._drop_bad_gradients)
 
     def _drop_bad_gradients(self, optimizer: Optimizer, *_: Any) -> None:
@@ -104,7 +104,7 @@ class FiniteHook(Hook):
         return f"iteration {iteration}: {row} ({terms}). {_REMEDY}"
 
     def before_val_epoch(self, runner: Runner) -> None:
-        if _wrappers(runner.optim_wrapper):  # built: this is a training's validation
+        if optim_wrappers(runner):  # built: this is a training's validation
             require_finite(runner, f"iteration {runner.iter}, before its validation")
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
@@ -133,7 +133,7 @@ def require_finite(runner: Runner, when: str) -> None:
         if isinstance(hook, EMAHook) and hasattr(hook, "ema_model"):
             averaged = hook.ema_model.module.state_dict()
             bad += [f"averaged {name}" for name in non_finite(averaged, meant)]
-    for wrapper in _wrappers(runner.optim_wrapper):
+    for wrapper in optim_wrappers(runner):
         states = dict(enumerate(wrapper.optimizer.state.values()))
         bad += [f"optimizer {name}" for name in non_finite(states)]
     if get_world_size() > 1:  # the weights are alike, buffers as those of BN are not
@@ -178,7 +178,9 @@ def _bad_gradient_norm(runner: Runner) -> dict[str, float]:
     return _not_finite(dict(grad_norm=runner.message_hub.get_scalar(name).current()))
 
 
-def _wrappers(optim_wrapper: Any) -> list[OptimWrapper]:
-    if isinstance(optim_wrapper, OptimWrapperDict):
-        return list(optim_wrapper.values())
-    return [optim_wrapper] if isinstance(optim_wrapper, OptimWrapper) else []
+def optim_wrappers(runner: Runner) -> list[OptimWrapper]:
+    """Those of the training; none where nothing is trained."""
+    wrapper = runner.optim_wrapper
+    if isinstance(wrapper, OptimWrapperDict):
+        return list(wrapper.values())
+    return [wrapper] if isinstance(wrapper, OptimWrapper) else []

@@ -34,6 +34,7 @@ from .config_errors import config_errors
 from .finite import require_finite
 from .history import BoundedHistoryHook
 from .hooks import MeanLossHook
+from .interrupting import InterruptHook, Signals
 from .parent import end_with_parent, end_workers_with_us
 from .resume_point import newest_checkpoint
 from .resuming import MissedValidationHook, ResumingHook
@@ -62,6 +63,7 @@ class FDAMRunner(Runner):
     - Segmentors predict a batch of pictures of several sizes one by one.
     - Every class has a colour, and a test writes its results before a failed drawing ends it.
     - A resumed training is the uninterrupted one (:class:`ResumingHook`).
+    - A signal ends a training with a checkpoint (:class:`InterruptHook`).
     - A training that is no longer finite ends (:class:`FiniteHook`, which the config sets as
       ``default_hooks.finite``), and weights that are not finite are never saved.
     """
@@ -71,7 +73,7 @@ class FDAMRunner(Runner):
     def train(self) -> nn.Module:
         self._fit = "exact" if self._resume else "finetune"
         alone = sole_training(self.work_dir) if is_main_process() else nullcontext()
-        with alone, full_disk_errors(self.work_dir), plain_worker_errors():
+        with alone, full_disk_errors(self.work_dir), plain_worker_errors(), self.signals:
             self._write_config()
             return super().train()
 
@@ -204,6 +206,8 @@ class FDAMRunner(Runner):
         self.register_hook(BoundedHistoryHook())
         self.register_hook(ResumingHook())
         self.register_hook(MissedValidationHook())
+        self.signals = Signals()
+        self.register_hook(InterruptHook(self.signals))
 
     def register_hook(self, hook: Hook | dict[str, Any], *args: Any, **kwargs: Any) -> None:
         super().register_hook(safe_checkpoints(hook), *args, **kwargs)

@@ -1,14 +1,15 @@
-"""The end of distributed processes."""
+"""The end of processes and of their workers."""
 
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 
 from torch import distributed
 
 
-def end_together() -> None:
+def end_together(exit_code: int = 0) -> None:
     """End the distributed processes as one, past the interpreter's teardown; alone, do nothing.
 
     At teardown the threads of gloo are destroyed while they run, which now and then aborts a
@@ -17,9 +18,20 @@ def end_together() -> None:
     if not distributed.is_initialized():
         return
     distributed.barrier()
-    for child in multiprocessing.active_children():  # workers of the dataloaders
-        child.terminate()
+    kill_workers()
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(exit_code)
+
+
+def kill_workers() -> None:
+    """End the workers of the dataloaders, which leave all signals but this to us.
+
+    Without torch's watch over them, which would call it an error.
+    """
+    if hasattr(signal, "SIGCHLD"):  # not on Windows
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for child in multiprocessing.active_children():
+        if child.daemon:
+            child.kill()

@@ -157,7 +157,7 @@ class ToyProcess:
     """
 
     def __init__(self, *arguments: object, processes: int = 1, **settings: Any) -> None:
-        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+        launch = ["-m", "fdam_mm.cli.launch", "--standalone", "--nproc-per-node"]
         launch = [*launch, str(processes)] if processes > 1 else []
         script = Path(__file__).with_name("toy_train.py")
         texts = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
