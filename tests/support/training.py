@@ -19,11 +19,32 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import get_rank
 from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
-from mmengine.registry import DATA_SAMPLERS, DATASETS, METRICS, MODELS, TRANSFORMS
+from mmengine.registry import DATA_SAMPLERS, DATASETS, METRICS, MODELS, RUNNERS, TRANSFORMS
+from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler, Sampler
 
 import fdam_mm.training  # noqa: F401  the runner and its hooks register on import
+from fdam_mm.checkpoints import load
+
+EPOCHS = dict(
+    train_cfg=dict(by_epoch=True, max_epochs=3, _delete_=True),
+    train_dataloader__sampler=dict(type="DefaultSampler", shuffle=True, _delete_=True),
+    log_processor__by_epoch=True,
+)
+EMA = dict(custom_hooks=[dict(type="EMAHook", momentum=0.1)])
+
+
+VALIDATION = dict(
+    val_dataloader=dict(
+        batch_size=2,
+        sampler=dict(type="DefaultSampler", shuffle=False),
+        dataset=dict(type="ToyDataset", pipeline=[dict(type="ToyAugmentation")]),
+    ),
+    val_cfg=dict(type="ValLoop"),
+    val_evaluator=dict(type="ToyMetric"),
+    train_cfg__val_interval=2,
+)
 
 
 @TRANSFORMS.register_module()
@@ -145,6 +166,47 @@ def toy_config(work_dir: Path, iterations: int = 6, **changes: Any) -> Config:
     changes = copy.deepcopy(changes)  # mmengine takes "_delete_" out of them
     config.merge_from_dict({key.replace("__", "."): value for key, value in changes.items()})
     return config
+
+
+def toy(work_dir: Path, **changes: Any) -> Runner:
+    """The runner of a toy's training."""
+    for generator in (random.seed, np.random.seed, torch.manual_seed):
+        generator(len(str(changes)))  # nothing that a process finds there may matter
+    return RUNNERS.build(toy_config(work_dir, **changes))
+
+
+def losses(work_dir: Path) -> dict[int, float]:
+    """The loss of each step, of the newest run that logged it."""
+    records = {}
+    for file in sorted(work_dir.glob("*/vis_data/scalars.json")):
+        for record in map(json.loads, file.read_text().splitlines()):
+            if "loss" in record:
+                records[record["step"]] = record["loss"]
+    return records
+
+
+def assert_same(ours: Any, theirs: Any) -> None:
+    """Every tensor and number of two checkpoints is the same, bit for bit."""
+    assert type(ours) is type(theirs)
+    if isinstance(ours, torch.Tensor):
+        assert torch.equal(ours, theirs)
+    elif isinstance(ours, dict):
+        assert ours.keys() == theirs.keys()
+        for key in ours:
+            assert_same(ours[key], theirs[key])
+    elif isinstance(ours, list | tuple):
+        assert len(ours) == len(theirs)
+        for one, other in zip(ours, theirs, strict=True):
+            assert_same(one, other)
+    else:
+        assert ours == theirs
+
+
+def state(file: Path) -> dict[str, Any]:
+    """What of a checkpoint must be the same."""
+    parts = ("state_dict", "ema_state_dict", "optimizer", "param_schedulers")
+    checkpoint = load(file)
+    return {part: checkpoint[part] for part in parts if part in checkpoint}
 
 
 class ToyProcess:

@@ -47,5 +47,6 @@ def test_training_on_a_node(tmp_path: Path) -> None:
         timeout=200,
     )
     arguments = (tmp_path / "srun_arguments").read_text().splitlines()
+    assert "--signal=TERM@120" in arguments
     assert {"--partition=gpu", "--job-name=my_job", "--nodes=1", "--gres=gpu:2"} <= set(arguments)
     assert len(losses(tmp_path / "run")) == 1

@@ -1,41 +1,25 @@
 """A training that is no longer finite ends, and nothing of it is saved."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
-from support.training import ToyMetric, toy_config
+from support.training import VALIDATION, ToyMetric, ToyProcess, toy
 
 from fdam_mm.checkpoints import load
 from fdam_mm.errors import DivergedError, UsageError
 
 SKIP = dict(default_hooks__finite__action="skip")
-
-
-def toy(work_dir: Path, **changes: Any) -> Runner:
-    return RUNNERS.build(toy_config(work_dir, **changes))
+BEST = dict(
+    VALIDATION,
+    train_cfg__val_interval=1,
+    default_hooks__checkpoint__save_best="score",
+    default_hooks__checkpoint__rule="greater",
+)
 
 
 def saved(work_dir: Path) -> list[str]:
     return sorted(file.name for file in work_dir.glob("*.pth"))
-
-
-@pytest.fixture
-def evaluated() -> dict[str, Any]:
-    """A validation after every iteration, keeping the best."""
-    loader = dict(batch_size=2, sampler=dict(type="DefaultSampler", shuffle=False))
-    loader["dataset"] = dict(type="ToyDataset", pipeline=[dict(type="ToyAugmentation")])
-    return dict(
-        val_dataloader=loader,
-        val_cfg=dict(type="ValLoop"),
-        val_evaluator=dict(type="ToyMetric"),
-        train_cfg__val_interval=1,
-        default_hooks__checkpoint__save_best="score",
-        default_hooks__checkpoint__rule="greater",
-    )
 
 
 def test_a_training_stops_where_its_weights_are_lost(tmp_path: Path) -> None:
@@ -113,14 +97,14 @@ def test_infinities_that_the_model_is_built_with_do_not_count(tmp_path: Path) ->
     assert load(tmp_path / "iter_2.pth")["state_dict"]["mask"].isinf().all()
 
 
-def test_a_broken_model_is_never_the_best(tmp_path: Path, evaluated: dict[str, Any]) -> None:
+def test_a_broken_model_is_never_the_best(tmp_path: Path) -> None:
     """Nan weights have a score as well: everything is of the first class."""
-    runner = toy(tmp_path, model__nan_at=[3], default_hooks__checkpoint__interval=5, **evaluated)
+    runner = toy(tmp_path, model__nan_at=[3], default_hooks__checkpoint__interval=5, **BEST)
     with pytest.raises(DivergedError):
         runner.train()
     assert saved(tmp_path) == ["best_score_iter_1.pth"]
     late = dict(default_hooks__checkpoint__interval=5, optim_wrapper__clip_grad=None)
-    runner = toy(tmp_path / "late", **late, **evaluated)
+    runner = toy(tmp_path / "late", **late, **BEST)
     weight = runner.model.net[3].weight
     weight.register_hook(lambda grad: grad * torch.nan if runner.iter == 1 else grad)
     with pytest.raises(DivergedError, match="iteration 2, before its validation"):
@@ -130,11 +114,11 @@ def test_a_broken_model_is_never_the_best(tmp_path: Path, evaluated: dict[str, A
 
 @pytest.mark.parametrize("score", [torch.nan, torch.inf])
 def test_a_score_that_is_no_number_is_never_the_best(
-    tmp_path: Path, evaluated: dict[str, Any], monkeypatch: pytest.MonkeyPatch, score: float
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, score: float
 ) -> None:
     scores = iter([score, 3.0, score, 4.0, 2.0, score])
     monkeypatch.setattr(ToyMetric, "compute_metrics", lambda *_: dict(score=next(scores)))
-    toy(tmp_path, **evaluated).train()
+    toy(tmp_path, **BEST).train()
     assert [name for name in saved(tmp_path) if "best" in name] == ["best_score_iter_4.pth"]
 
 
@@ -153,3 +137,12 @@ def test_wrong_settings_are_named(tmp_path: Path) -> None:
         toy(tmp_path, default_hooks__finite__action="halt")
     with pytest.raises(UsageError, match="default_hooks.finite.patience is 0"):
         toy(tmp_path, default_hooks__finite__patience=0)
+
+
+def test_processes_end_together(tmp_path: Path) -> None:
+    """The loss of the second is nan; the mean tells both, and the tool's end is one code."""
+    settings = dict(model__nan_at=[3], model__nan_rank=1, processes=2)
+    code, out, err = ToyProcess(tmp_path, **settings).end()
+    assert code == 1
+    assert "toy_train.py: error: iteration 3: loss nan, loss_a nan; 18 tensors are nan" in err
+    assert saved(tmp_path) == ["iter_2.pth"]

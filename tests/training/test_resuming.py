@@ -1,64 +1,24 @@
 """A training that was killed and resumed is the uninterrupted one, bit for bit."""
 
 import json
-import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
-from support.training import ToyProcess, toy_config, wait_for
+from support.training import (
+    EMA,
+    EPOCHS,
+    VALIDATION,
+    ToyProcess,
+    assert_same,
+    losses,
+    state,
+    toy,
+    wait_for,
+)
 
 from fdam_mm.checkpoints import load
-
-EPOCHS = dict(
-    train_cfg=dict(by_epoch=True, max_epochs=3, _delete_=True),
-    train_dataloader__sampler=dict(type="DefaultSampler", shuffle=True, _delete_=True),
-    log_processor__by_epoch=True,
-)
-EMA = dict(custom_hooks=[dict(type="EMAHook", momentum=0.1)])
-
-
-def toy(work_dir: Path, **changes: Any) -> Runner:
-    for generator in (random.seed, np.random.seed, torch.manual_seed):
-        generator(len(str(changes)))  # nothing that a process finds there may matter
-    return RUNNERS.build(toy_config(work_dir, **changes))
-
-
-def losses(work_dir: Path) -> dict[int, float]:
-    """The loss of each step, of the newest run that logged it."""
-    records = {}
-    for file in sorted(work_dir.glob("*/vis_data/scalars.json")):
-        for record in map(json.loads, file.read_text().splitlines()):
-            if "loss" in record:
-                records[record["step"]] = record["loss"]
-    return records
-
-
-def assert_same(ours: Any, theirs: Any) -> None:
-    """Every tensor and number of two checkpoints is the same, bit for bit."""
-    assert type(ours) is type(theirs)
-    if isinstance(ours, torch.Tensor):
-        assert torch.equal(ours, theirs)
-    elif isinstance(ours, dict):
-        assert ours.keys() == theirs.keys()
-        for key in ours:
-            assert_same(ours[key], theirs[key])
-    elif isinstance(ours, list | tuple):
-        assert len(ours) == len(theirs)
-        for one, other in zip(ours, theirs, strict=True):
-            assert_same(one, other)
-    else:
-        assert ours == theirs
-
-
-def state(file: Path) -> dict[str, Any]:
-    parts = ("state_dict", "ema_state_dict", "optimizer", "param_schedulers")
-    checkpoint = load(file)
-    return {part: checkpoint[part] for part in parts if part in checkpoint}
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
@@ -122,15 +82,11 @@ def test_batches_of_a_kind_of_their_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("saved_after", [False, True])
 def test_a_missed_validation_is_made_up_for(tmp_path: Path, saved_after: bool) -> None:
-    loader = dict(batch_size=2, sampler=dict(type="DefaultSampler", shuffle=False))
-    loader["dataset"] = dict(type="ToyDataset", pipeline=[dict(type="ToyAugmentation")])
+    best = "score" if saved_after else None
     settings = dict(
         EMA,
-        val_dataloader=loader,
-        val_cfg=dict(type="ValLoop"),
-        val_evaluator=dict(type="ToyMetric"),
-        train_cfg__val_interval=2,
-        default_hooks__checkpoint__save_best="score" if saved_after else None,
+        **VALIDATION,
+        default_hooks__checkpoint__save_best=best,
         default_hooks__checkpoint__rule="greater",
     )
     whole, again = resumed(tmp_path, 2, **settings)
@@ -204,15 +160,7 @@ def test_what_is_missing_or_damaged_is_said(
 
 def test_early_stopping_goes_on(tmp_path: Path) -> None:
     hook = dict(type="EarlyStoppingHook", monitor="score", rule="greater", patience=9)
-    loader = dict(batch_size=2, sampler=dict(type="DefaultSampler", shuffle=False))
-    loader["dataset"] = dict(type="ToyDataset", pipeline=[dict(type="ToyAugmentation")])
-    settings = dict(
-        custom_hooks=[hook],
-        val_dataloader=loader,
-        val_cfg=dict(type="ValLoop"),
-        val_evaluator=dict(type="ToyMetric"),
-        train_cfg__val_interval=1,
-    )
+    settings = dict(VALIDATION, custom_hooks=[hook], train_cfg__val_interval=1)
     toy(tmp_path, iterations=4, **settings).train()
     runner = toy(tmp_path, iterations=6, resume=True, **settings)
     runner.train()
