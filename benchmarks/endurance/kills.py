@@ -109,7 +109,13 @@ def start(
             stdout=log,
             stderr=log,
             start_new_session=True,
+            preexec_fn=hear_interrupts,
         )
+
+
+def hear_interrupts() -> None:
+    """A shell lets its background jobs, and their children, ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def end(process: subprocess.Popen, work_dir: Path, kind: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from .layer_decay import FDAMOptimWrapperConstructor
 from .precision import BFloat16OptimWrapper
 from .resuming import MissedValidationHook, ResumingHook
 from .runner import FDAMRunner
+from .waiting_gradients import WaitingGradientsHook
 
 __all__ = [
     "AtomicLocalBackend",
@@ -25,6 +26,7 @@ __all__ = [
     "InterruptHook",
     "MeanLossHook",
     "SafeCheckpointHook",
+    "WaitingGradientsHook",
     "MissedValidationHook",
     "ResumingHook",
 ]

@@ -1,14 +1,16 @@
 """A training that was killed goes on as if it had not been."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.dist import broadcast, get_rank, get_world_size
-from mmengine.hooks import EarlyStoppingHook, EMAHook, Hook
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook, EMAHook, Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
+from .finite import optim_wrappers
 from .loops import begin_anywhere
 from .randomness import ITERATION, VALIDATION, SeededBatches, reseed, seed_samples, seeded_sampler
 
@@ -104,12 +106,30 @@ class ResumingHook(Hook):
 
 @HOOKS.register_module()
 class MissedValidationHook(Hook):
-    """Make up for a validation that was due when the training was killed."""
+    """Make up for a validation that was due when the training was killed.
 
-    priority = "LOWEST"  # the hooks that take part in it are ready
+    A checkpoint that was saved before its iteration's validation is saved anew after it: then
+    that is done, and what hooks and schedulers made of its metrics is kept.
+    """
+
+    priority = "LOWEST"  # the hooks that take part in it are ready, and through with it
 
     def __init__(self) -> None:
         self._missed = False
+        self._best: dict[str, Any] = {}
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        self._best = _best_scores(runner)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        if _best_scores(runner) != self._best and not _stopping(runner):
+            return  # the CheckpointHook has done it
+        for hook in runner.hooks if optim_wrappers(runner) else ():
+            if isinstance(hook, CheckpointHook):
+                now = runner.epoch if hook.by_epoch else runner.iter
+                if Path(hook.last_ckpt or "").name == hook.filename_tmpl.format(now):
+                    meta = dict(epoch=runner.epoch, iter=runner.iter)
+                    hook._save_checkpoint_with_step(runner, now, meta)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         state = _read(checkpoint)
@@ -179,6 +199,11 @@ def _seeds_differ(runner: Runner) -> bool:
 def _base_seed(runner: Runner) -> int:
     """The seed that all processes share."""
     return runner.seed - get_rank() if _seeds_differ(runner) else runner.seed
+
+
+def _best_scores(runner: Runner) -> dict[str, Any]:
+    info = runner.message_hub.runtime_info
+    return {key: value for key, value in info.items() if key.startswith("best_score")}
 
 
 def _stopping(runner: Runner) -> list[EarlyStoppingHook]:

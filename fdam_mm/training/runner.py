@@ -39,6 +39,7 @@ from .parent import end_with_parent, end_workers_with_us
 from .resume_point import newest_checkpoint
 from .resuming import MissedValidationHook, ResumingHook
 from .sole_training import sole_training
+from .waiting_gradients import WaitingGradientsHook, share_waiting_gradients
 
 
 @RUNNERS.register_module()
@@ -206,6 +207,7 @@ class FDAMRunner(Runner):
         self.register_hook(BoundedHistoryHook())
         self.register_hook(ResumingHook())
         self.register_hook(MissedValidationHook())
+        self.register_hook(WaitingGradientsHook())
         self.signals = Signals()
         self.register_hook(InterruptHook(self.signals))
 
@@ -226,6 +228,8 @@ class FDAMRunner(Runner):
             DivergedError: The weights are not finite.
         """
         require_finite(self, f"{filename} is not saved")
+        if kwargs.get("save_optimizer", True):
+            share_waiting_gradients(self)
         super().save_checkpoint(out_dir, filename, *args, **kwargs)
 
     def load_checkpoint(self, filename: str, *_: Any, **__: Any) -> dict[str, Any]:

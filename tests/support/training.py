@@ -209,6 +209,11 @@ def state(file: Path) -> dict[str, Any]:
     return {part: checkpoint[part] for part in parts if part in checkpoint}
 
 
+def _hear_interrupts() -> None:
+    """A shell lets its background jobs, and their children, ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class ToyProcess:
     """``toy_train.py`` in one process, or in several under torchrun.
 
@@ -231,6 +236,7 @@ class ToyProcess:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=_hear_interrupts,
         )
 
     def kill(self) -> None:

@@ -80,22 +80,35 @@ def test_batches_of_a_kind_of_their_own(tmp_path: Path) -> None:
     resumed(tmp_path, 4, train_dataloader__batch_sampler=dict(type="ToyPairs"))
 
 
-@pytest.mark.parametrize("saved_after", [False, True])
-def test_a_missed_validation_is_made_up_for(tmp_path: Path, saved_after: bool) -> None:
-    best = "score" if saved_after else None
-    settings = dict(
-        EMA,
-        **VALIDATION,
-        default_hooks__checkpoint__save_best=best,
-        default_hooks__checkpoint__rule="greater",
+def test_between_two_steps(tmp_path: Path) -> None:
+    """Gradients are accumulated over three iterations, and saved after every second."""
+    settings = dict(EMA, iterations=8, optim_wrapper__accumulative_counts=3)
+    resumed(tmp_path, 4, **settings)
+    assert "waiting_gradients" in load(tmp_path / "whole/iter_2.pth")
+    assert "waiting_gradients" not in load(tmp_path / "whole/iter_6.pth")
+
+
+@pytest.mark.parametrize("best", ["score", None])
+@pytest.mark.parametrize("missed", [False, True])
+def test_a_missed_validation_is_made_up_for(
+    tmp_path: Path, best: str | None, missed: bool
+) -> None:
+    """A validation ends with its checkpoint saved anew, by the best score or without."""
+    best_hook = dict(
+        default_hooks__checkpoint__save_best=best, default_hooks__checkpoint__rule="greater"
     )
-    whole, again = resumed(tmp_path, 2, **settings)
-    scores = {
-        folder: [r["score"] for r in records(folder) if "score" in r] for folder in (whole, again)
-    }
-    assert len(scores[whole]) == 3
-    # A new best score saves the checkpoint once more, after its validation.
-    assert len(scores[again]) == (2 if saved_after else 3)
+    settings = dict(EMA, **VALIDATION, **best_hook)
+    toy(tmp_path / "whole", **settings).train()
+    checkpoint = load(tmp_path / "whole/iter_2.pth")
+    assert checkpoint["resuming"]["validated"]
+    checkpoint["resuming"]["validated"] = not missed
+    (tmp_path / "again").mkdir()
+    torch.save(checkpoint, tmp_path / "again/iter_2.pth")
+    toy(tmp_path / "again", resume=True, **settings).train()
+    last = [state(tmp_path / name / "iter_6.pth") for name in ("whole", "again")]
+    assert_same(*last)
+    validations = [record for record in records(tmp_path / "again") if "score" in record]
+    assert len(validations) == (3 if missed else 2)
 
 
 def records(work_dir: Path) -> list[dict[str, Any]]:
@@ -113,7 +126,13 @@ def killed(work_dir: Path, file: str, **settings: Any) -> None:
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_kills(tmp_path: Path, processes: int) -> None:
-    settings = dict(EMA, iterations=12, processes=processes, train_dataloader__num_workers=1)
+    settings = dict(
+        EMA,
+        iterations=12,
+        processes=processes,
+        train_dataloader__num_workers=1,
+        optim_wrapper__accumulative_counts=3,
+    )
     code, _, err = ToyProcess(tmp_path / "whole", **settings).end()
     assert code == 0, err
     killed(tmp_path / "killed", "iter_4.pth", **settings)
