@@ -30,13 +30,13 @@ ROOT = HERE.parents[1]
 ITERATIONS = 60
 LAST = f"iter_{ITERATIONS}.pth"
 ROWS = [  # processes, workers, persistent, how the kills come; of each row one after the other
-    (1, 0, False, ["kill", "save", "kill", "kill"]),
-    (1, 1, False, ["kill", "save", "kill", "kill"]),
     (1, 2, True, ["save", "kill", "kill", "save"]),
-    (2, 0, False, ["kill", "save", "kill", "kill"]),
-    (2, 2, True, ["kill", "save", "kill", "kill"]),
     (1, 2, False, ["SIGINT", "SIGTERM", "SIGTERM", "SIGINT"]),
     (2, 1, True, ["SIGTERM", "SIGINT", "SIGTERM"]),
+    (2, 2, True, ["kill", "save", "kill", "kill"]),
+    (1, 0, False, ["kill", "save", "kill", "kill"]),
+    (1, 1, False, ["kill", "save", "kill", "kill"]),
+    (2, 0, False, ["kill", "save", "kill", "kill"]),
 ]
 
 
@@ -55,7 +55,14 @@ def main() -> None:
         run = start(folder, f"whole_{processes}", processes, 0, False)
         if run.wait():
             sys.exit(f"the uninterrupted training failed: {run.args}")
-    rows = [row(folder, index, *settings) for index, settings in enumerate(ROWS)]
+    rows = []
+    for index, settings in enumerate(ROWS):
+        rows.append(row(folder, index, *settings))
+        write(rows)
+
+
+def write(rows: list[dict[str, Any]]) -> None:
+    """What is known by now."""
     kinds = [end["kind"] for entry in rows for end in entry["ends"]]
     summary = dict(
         kills=kinds.count("kill") + kinds.count("save"),
