@@ -132,6 +132,8 @@ class MissedValidationHook(Hook):
                     hook._save_checkpoint_with_step(runner, now, meta)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        if not runner._resume:
+            return
         state = _read(checkpoint)
         in_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop) and state.get("batch")
         self._missed = not state.get("validated", True) and not in_epoch

@@ -185,3 +185,15 @@ def test_early_stopping_goes_on(tmp_path: Path) -> None:
     runner.train()
     stopping = next(h for h in runner.hooks if type(h).__name__ == "EarlyStoppingHook")
     assert (stopping.wait_count, stopping.best_score) == (5, 12.0)
+
+
+def test_evaluating_builds_no_training(tmp_path: Path) -> None:
+    toy(tmp_path, iterations=2).train()
+    settings = dict(
+        test_dataloader=VALIDATION["val_dataloader"],
+        test_cfg=dict(type="TestLoop"),
+        test_evaluator=VALIDATION["val_evaluator"],
+    )
+    runner = toy(tmp_path / "test", load_from=str(tmp_path / "iter_2.pth"), **settings)
+    assert runner.test()["score"] == 12
+    assert isinstance(runner._train_loop, dict)
