@@ -43,7 +43,9 @@ def test_grid_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "mode", [FakeTensorMode(), torch.inference_mode(), torch.device("meta")], ids=repr
+    "mode",
+    [FakeTensorMode(), torch.inference_mode(), torch.device("meta")],
+    ids=["fake", "inference", "meta"],
 )
 def test_constants_are_ordinary_tensors(mode: AbstractContextManager) -> None:
     """Whatever the first use of a grid runs in."""
