@@ -10,7 +10,10 @@ mmdet or timm is left out where these are not installed, and with a warning wher
 
 from . import models, oriented, training  # noqa: F401
 from .data import loading  # noqa: F401
+from .toolkits.initialization_log import shorten_initialization_log
 from .toolkits.optional import importable
+
+shorten_initialization_log()
 
 if importable("mmdet.models"):
     from . import panoptic, visualization  # noqa: F401

@@ -11,8 +11,8 @@ from functools import partial
 from tqdm import tqdm
 
 from fdam_mm.cli.arguments import add_config_arguments, parser
+from fdam_mm.cli.errors import clear_errors
 from fdam_mm.data.check.sets import SPLITS, data_sets
-from fdam_mm.errors import ConfigError, UsageError
 from fdam_mm.training.config import read_config
 
 
@@ -27,13 +27,10 @@ def parse_args() -> argparse.Namespace:
     return arguments.parse_args()
 
 
+@clear_errors
 def main() -> int:
     args = parse_args()
-    try:
-        sets = data_sets(read_config(args.config, args.cfg_options), args.splits)
-    except (ConfigError, OSError, UsageError) as error:
-        print(f"error: {args.config}: {error}", file=sys.stderr)
-        return 1
+    sets = data_sets(read_config(args.config, args.cfg_options), args.splits)
     num_pictures, seen = 0, set()
     for data, splits in sets.items():
         report = data.check(partial(tqdm, desc=" and ".join(splits)))

@@ -95,7 +95,7 @@ def without_fdam(settings: Any) -> Any:
 
 
 def count_config(settings: Any, scope: str, shape: tuple[int, int]) -> dict[str, Complexity]:
-    with config_errors("the config's model cannot be built"):
+    with config_errors("the model cannot be built", Config(dict(model=settings))):
         model = MODELS.build(settings)
     model = revert_sync_batchnorm(model).eval()
     channels = len(settings.get("data_preprocessor", {}).get("mean", (0, 0, 0)))

@@ -21,6 +21,15 @@ files=("${@:1:positional-1}"); gpus=${!positional}; shift "$positional"
 [[ $gpus =~ ^[1-9][0-9]*$ ]] ||
   { echo "GPUS is '$gpus', expected a number of processes" >&2; usage >&2; exit 2; }
 
+number() {  # NAME LEAST MOST: the environment variable is one, where it is set
+  local value=${!1:-$2}
+  [[ $value =~ ^[0-9]{1,5}$ && $((10#$value)) -ge $2 && $((10#$value)) -le $3 ]] ||
+    { echo "$1 is '$value', expected a number from $2 to $3" >&2; exit 2; }
+}
+number NNODES 1 65535
+number PORT 1 65535
+number NODE_RANK 0 $((10#${NNODES:-1} - 1))
+
 # The interpreter at hand: an active environment, else the project's own.
 python=${PYTHON:-python}
 [[ -z ${PYTHON:-} && -z ${VIRTUAL_ENV:-}${CONDA_PREFIX:-} && -x $here/../.venv/bin/python ]] &&

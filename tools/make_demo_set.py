@@ -2,11 +2,12 @@
 """Write the demo set: drawn scenes, labelled, in the layout that a toolkit reads."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from fdam_mm.cli.arguments import parser
+from fdam_mm.cli.errors import clear_errors
 from fdam_mm.data.demo.demo_set import LAYOUTS, write_demo_set
+from fdam_mm.errors import UsageError
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,16 +25,15 @@ def parse_args() -> argparse.Namespace:
     return arguments.parse_args()
 
 
-def main() -> int:
+@clear_errors
+def main() -> None:
     args = parse_args()
     try:
         write_demo_set(args.root, args.train, args.val, args.size, args.seed, args.layout)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        raise UsageError(str(error)) from error
     print(f"{args.root}: {args.train} training and {args.val} validation pictures")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

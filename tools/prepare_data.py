@@ -3,9 +3,9 @@
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
+from fdam_mm.cli.errors import clear_errors
 from fdam_mm.data.check.problems import shorten
 from fdam_mm.data.prepare.ade20k import FOLDER, prepare_ade20k
 from fdam_mm.data.prepare.coco import PANOPTIC_ZIP, has_panoptic, prepare_coco
@@ -177,16 +177,14 @@ def run_coco(args: argparse.Namespace) -> str:
     return line
 
 
-def main() -> int:
+@clear_errors
+def main() -> None:
     args = parse_args()
     try:
-        message = args.prepare(args)
-    except (PreparationError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(message)
-    return 0
+        print(args.prepare(args))
+    except OSError as error:  # the disk refuses
+        raise PreparationError(str(error)) from error
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

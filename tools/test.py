@@ -14,7 +14,7 @@ from fdam_mm.errors import UsageError
 from fdam_mm.oriented.pipelines import unlabelled
 from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.training.building import build_runner
-from fdam_mm.training.config import require_data, require_folder
+from fdam_mm.training.config import require_data, require_folder, require_parts
 from fdam_mm.training.teardown import end_together
 
 
@@ -45,6 +45,7 @@ def main() -> None:
     args = arguments.parse_args()
     config = run_config(args)
     config.load_from, config.resume = args.checkpoint, False
+    require_parts(config, "model", "test_dataloader", "test_cfg", "test_evaluator")
     if args.images:
         predict_only(config, args.images, args.out, args.show_dir)
     if args.out:

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from fdam_mm.cli.arguments import add_run_arguments, parser, run_config
 from fdam_mm.cli.errors import clear_errors
 from fdam_mm.training.building import build_runner
-from fdam_mm.training.config import refuse_overwriting, require_data
+from fdam_mm.training.config import refuse_overwriting, require_data, require_parts
 from fdam_mm.training.precision import enable_amp
 from fdam_mm.training.sole_training import sole_training
 from fdam_mm.training.teardown import end_together
@@ -33,6 +33,7 @@ def main() -> None:
         config.resume = "auto"
     elif args.resume:
         config.resume, config.load_from = True, args.resume
+    require_parts(config, "model", "train_dataloader", "train_cfg", "optim_wrapper")
     require_data(config, "train", "val")
     if args.amp:
         enable_amp(config)

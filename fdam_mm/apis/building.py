@@ -38,7 +38,7 @@ def build_model(config: Config) -> nn.Module:
     """
     scope = scope_of(config)
     load_toolkit_checkpoints_safely(config.get("allow_pickle", False))
-    with toolkit_scope(scope), config_errors(f"the model of config {config.filename}"):
+    with toolkit_scope(scope), config_errors(f"config {config.filename}", config):
         model = revert_sync_batchnorm(MODELS.build(config.model))
     if scope == "mmrotate":
         from fdam_mm.oriented.float32_boxes import keep_boxes_in_float32  # needs mmdet

@@ -1,18 +1,33 @@
 """What the command-line tools share: their arguments, and the config that these name."""
 
 import argparse
+import os
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 from mmengine.config import Config
 
 from fdam_mm.training.config import read_config, require_folder
 
+from .errors import REPORTS, leave_report
 from .overrides import parse_override
+
+
+class _Parser(argparse.ArgumentParser):
+    """One of several processes leaves its mistakes to the launcher, which says them once."""
+
+    def error(self, message: str) -> NoReturn:
+        folder = os.environ.get(REPORTS)
+        if not folder:
+            super().error(message)
+        leave_report(Path(folder), f"{self.format_usage()}{self.prog}: error: {message}")
+        sys.exit(2)
 
 
 def parser(description: str, example: str) -> argparse.ArgumentParser:
     """An argument parser whose ``--help`` ends with ``example``."""
-    return argparse.ArgumentParser(
+    return _Parser(
         description=description,
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -29,5 +29,5 @@ def build_runner(config: Config) -> Runner:
     register_toolkit(scope)
     load_toolkit_checkpoints_safely(config.get("allow_pickle", False))
     config.setdefault("runner_type", "FDAMRunner")
-    with config_errors(f"config {config.filename} cannot be built"):
+    with config_errors(f"config {config.filename} cannot be built", config):
         return RUNNERS.build(config)

@@ -7,6 +7,10 @@ from torch import nn
 
 from fdam_mm.errors import UsageError
 
+_BINARY = (
+    ". One class and its background are two: num_classes=2, and for one sigmoid output "
+    "out_channels=1 and loss_decode.use_sigmoid=True"
+)
 _HEADS = ("decode_head", "auxiliary_head", "bbox_head", "mask_head", "panoptic_head")
 
 
@@ -32,8 +36,16 @@ def require_class_counts(model: nn.Module, metainfo: Mapping[str, Any]) -> None:
     if wrong:
         raise UsageError(
             f"the model's classes are not the data set's: {'; '.join(wrong)}. Set these keys, or "
-            "the data set's metainfo.classes"
+            f"the data set's metainfo.classes{_BINARY if '_classes is 1,' in str(wrong) else ''}"
         )
+    for name, head in _heads(model):
+        losses = getattr(head, "loss_decode", None)
+        losses = losses if isinstance(losses, nn.ModuleList) else [losses]
+        softmax = any(getattr(loss, "use_sigmoid", True) is False for loss in losses)
+        if getattr(head, "out_channels", None) == 1 and softmax:
+            raise UsageError(
+                f"model.{name} has one output channel; a softmax over it learns nothing{_BINARY}"
+            )
 
 
 def ignored_labels(model: nn.Module) -> set[int]:

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 import fdam_mm.openmmlab  # noqa: F401  before a config is read: it names our types, and mmseg::
-from fdam_mm.errors import MissingFileError, UsageError
+from fdam_mm.errors import ConfigError, MissingFileError, UsageError
 from fdam_mm.toolkits.packaged_configs import SHIPPED
 from fdam_mm.toolkits.quiet import quiet
 
@@ -137,6 +137,20 @@ def require_folder(path: str, argument: str) -> None:
     for part in (Path(path), *Path(path).parents):
         if part.is_file():
             raise UsageError(f"{argument} {path}: {part} is a file, expected a folder")
+
+
+def require_parts(config: Config, *names: str) -> None:
+    """See that a config has what a run needs.
+
+    Raises:
+        ConfigError: It lacks one, or it is None.
+    """
+    missing = [name for name in names if not config.get(name)]
+    if missing:
+        raise ConfigError(
+            f"config {config.filename} has no {' and no '.join(missing)}; a run of it needs "
+            f"{', '.join(names)}"
+        )
 
 
 def require_data(config: Config, *splits: str) -> None:

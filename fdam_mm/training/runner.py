@@ -35,6 +35,8 @@ from .finite import require_finite
 from .history import BoundedHistoryHook
 from .hooks import MeanLossHook
 from .interrupting import InterruptHook, Signals
+from .levels import check_levels_at_first_batch
+from .optimizers import require_optimizer
 from .parent import end_with_parent, end_workers_with_us
 from .resume_point import newest_checkpoint
 from .resuming import MissedValidationHook, ResumingHook
@@ -130,19 +132,19 @@ class FDAMRunner(Runner):
         return None if found is None else str(found)
 
     def build_train_loop(self, loop: BaseLoop | Mapping[str, Any]) -> BaseLoop:
-        with config_errors("the config's train_dataloader or train_cfg"):
+        with config_errors("the config's train_dataloader or train_cfg", self.cfg):
             loop = super().build_train_loop(loop)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         require_class_counts(model, getattr(loop.dataloader.dataset, "metainfo", {}))
         return self._prepared(loop, "train")
 
     def build_val_loop(self, loop: BaseLoop | Mapping[str, Any]) -> BaseLoop:
-        with config_errors("the config's val_dataloader, val_evaluator or val_cfg"):
+        with config_errors("the config's val_dataloader, val_evaluator or val_cfg", self.cfg):
             loop = super().build_val_loop(loop)
         return self._prepared(loop, "val")
 
     def build_test_loop(self, loop: BaseLoop | Mapping[str, Any]) -> BaseLoop:
-        with config_errors("the config's test_dataloader, test_evaluator or test_cfg"):
+        with config_errors("the config's test_dataloader, test_evaluator or test_cfg", self.cfg):
             loop = super().build_test_loop(loop)
         keep_results(self.hooks)
         return self._prepared(loop, "test")
@@ -156,13 +158,25 @@ class FDAMRunner(Runner):
             self.visualizer.dataset_meta = with_palette(meta)
         return loop
 
-    def build_optim_wrapper(self, *args: Any, **kwargs: Any) -> Any:
-        with config_errors("the config's optim_wrapper"):
-            return super().build_optim_wrapper(*args, **kwargs)
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        with config_errors("the config's optim_wrapper", self.cfg):
+            require_optimizer(self.cfg.get("optim_wrapper"))
+            return super().build_optim_wrapper(optim_wrapper)
 
     def build_param_scheduler(self, *args: Any, **kwargs: Any) -> Any:
-        with config_errors("the config's param_scheduler"):
+        with config_errors("the config's param_scheduler", self.cfg):
             return super().build_param_scheduler(*args, **kwargs)
+
+    def scale_lr(self, optim_wrapper: Any, auto_scale_lr: Any = None) -> None:
+        with config_errors("the config's auto_scale_lr", self.cfg):
+            super().scale_lr(optim_wrapper, auto_scale_lr)
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        if fn_name != "before_run":
+            super().call_hook(fn_name, **kwargs)
+            return
+        with config_errors("the config's default_hooks or custom_hooks", self.cfg):
+            super().call_hook(fn_name, **kwargs)
 
     def setup_env(self, env_cfg: Mapping[str, Any]) -> None:
         if self._launcher == "pytorch" and "TORCHELASTIC_RUN_ID" in os.environ:
@@ -178,6 +192,7 @@ class FDAMRunner(Runner):
 
             keep_boxes_in_float32(model)
         predict_mixed_sizes(model)
+        check_levels_at_first_batch(model)
         self.meant_infinities = meant_infinities(model.state_dict())
         return model
 

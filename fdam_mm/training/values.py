@@ -1,15 +1,33 @@
 """Values of settings that nothing else checks: accepted, and then wrong or silent."""
 
+import difflib
+import inspect
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from fdam_mm.errors import ConfigError
 
 from .walk import walk
+
+_IOU_METRICS = ("mIoU", "mDice", "mFscore")
+_TOPS = (
+    *("model", "optim_wrapper", "default_hooks", "train_cfg", "resume", "log_level", "randomness"),
+    *("train_dataloader", "val_dataloader", "test_dataloader", "val_evaluator", "test_evaluator"),
+)
+
+
+_PASSED_ON = {  # refused only when they are used, by the functions that take them
+    "optim_wrapper.clip_grad": (clip_grad_norm_, clip_grad_value_),
+    "default_hooks.checkpoint": (CheckpointHook, Runner.save_checkpoint),
+}
 
 
 class _Rule(NamedTuple):
@@ -32,6 +50,10 @@ def _names(value: Any) -> bool:
     if isinstance(value, str):
         return Path(value).is_file()
     return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+
+
+def _iou_metrics(value: Any) -> bool:
+    return isinstance(value, list | tuple) and {*value} <= {*_IOU_METRICS}
 
 
 _RULES = (
@@ -61,6 +83,17 @@ _RULES = (
         "a whole number from 0",
         lambda v: _whole(v, 0),
     ),
+    _Rule(r"(val|test)_evaluator(\.\d+)?\.iou_metrics", f"some of {_IOU_METRICS}", _iou_metrics),
+    _Rule(r"model\.test_cfg\.mode", "'whole' or 'slide'", lambda v: v in ("whole", "slide")),
+    _Rule(r"resume", "True, False or 'auto'", lambda v: isinstance(v, bool) or v == "auto"),
+    _Rule(
+        r"log_level",
+        "DEBUG, INFO, WARNING, ERROR or CRITICAL",
+        lambda value: str(value) in logging.getLevelNamesMapping() or isinstance(value, int),
+    ),
+    _Rule(
+        r"randomness\.seed", "a whole number from 0, or None", lambda v: v is None or _whole(v, 0)
+    ),
     _Rule(r"optim_wrapper\.optimizer\.lr", "a number from 0", lambda v: _number(v) and v >= 0),
     _Rule(
         r"(train|val|test)_dataloader\.(.*\.)?metainfo\.(\w+_)?classes",
@@ -71,17 +104,25 @@ _RULES = (
 
 
 def refuse_wrong_values(config: Config) -> None:
-    """See that the settings of a run are in their range.
+    """See that the settings of a run are in their range and that those passed on are known.
 
     Raises:
         ConfigError: One is not; names the key, the value and what was expected.
     """
-    for top in ("model", "optim_wrapper", "default_hooks", "train_cfg", *_loaders()):
-        for key, value in walk(config.get(top), top):
+    for top in filter(config.__contains__, _TOPS):
+        for key, value in walk(config[top], top):
             for rule in _RULES:
                 if re.fullmatch(rule.keys, key) and not rule.is_right(value):
                     raise ConfigError(f"{key} is {value!r}, expected {rule.expected}")
+            if key in _PASSED_ON and isinstance(value, dict):
+                _refuse_unknown(key, value, _PASSED_ON[key])
 
 
-def _loaders() -> list[str]:
-    return [f"{split}_dataloader" for split in ("train", "val", "test")]
+def _refuse_unknown(key: str, settings: Mapping[str, Any], takers: Sequence[Any]) -> None:
+    names = {name for taker in takers for name in inspect.signature(taker).parameters}
+    known = names | {"type", "priority", "_delete_"}
+    for name in settings:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+            raise ConfigError(f"{key}.{name} is read by nothing; {hint}")

@@ -125,7 +125,9 @@ class TestWrongInput:
         assert "tools.md does not exist" in error
         (tmp_path / "README.md").touch()
         error = fail("check_data.py", "README.md", cwd=tmp_path)
-        assert error.startswith("error: README.md") and "Only py/yml" in error
+        assert (
+            error.startswith("check_data.py: error: config README.md") and "Only py/yml" in error
+        )
 
     def test_missing_checkpoint(self, trained: Path, data: Path) -> None:
         error = fail("test.py", TINY, "iter_7.pth", *options(data), cwd=trained)

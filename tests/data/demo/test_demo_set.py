@@ -134,4 +134,7 @@ def test_tool(tmp_path: Path) -> None:
     assert (tmp_path / IMAGE).is_file()
     refused = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("error: ") and "Traceback" not in refused.stderr
+    assert (
+        refused.stderr.startswith("make_demo_set.py: error: ")
+        and "Traceback" not in refused.stderr
+    )

@@ -180,7 +180,9 @@ def test_tool(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(REPO)}
     refused = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("error: ") and "Traceback" not in refused.stderr
+    assert (
+        refused.stderr.startswith("prepare_data.py: error: ") and "Traceback" not in refused.stderr
+    )
     done = subprocess.run(
         [*command, "--allow-partial"], cwd=REPO, env=env, capture_output=True, text=True
     )
