@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
-from mmengine.hooks import CheckpointHook
-from mmengine.runner import Runner
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from fdam_mm.errors import ConfigError
@@ -26,7 +24,6 @@ _TOPS = (
 
 _PASSED_ON = {  # refused only when they are used, by the functions that take them
     "optim_wrapper.clip_grad": (clip_grad_norm_, clip_grad_value_),
-    "default_hooks.checkpoint": (CheckpointHook, Runner.save_checkpoint),
 }
 
 
@@ -120,7 +117,7 @@ def refuse_wrong_values(config: Config) -> None:
 
 def _refuse_unknown(key: str, settings: Mapping[str, Any], takers: Sequence[Any]) -> None:
     names = {name for taker in takers for name in inspect.signature(taker).parameters}
-    known = names | {"type", "priority", "_delete_"}
+    known = names | {"type", "_scope_", "_delete_"}
     for name in settings:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
