@@ -82,7 +82,7 @@ _RULES = (
     ),
     _Rule(r"(val|test)_evaluator(\.\d+)?\.iou_metrics", f"some of {_IOU_METRICS}", _iou_metrics),
     _Rule(r"model\.test_cfg\.mode", "'whole' or 'slide'", lambda v: v in ("whole", "slide")),
-    _Rule(r"resume", "True, False or 'auto'", lambda v: isinstance(v, bool) or v == "auto"),
+    _Rule(r"resume", "True, False or 'auto'", lambda v: v in (None, True, False, "auto")),
     _Rule(
         r"log_level",
         "DEBUG, INFO, WARNING, ERROR or CRITICAL",

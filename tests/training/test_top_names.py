@@ -42,7 +42,7 @@ def test_what_does_nothing_is_refused(file: str, key: str, value: Any, advice: s
 @pytest.mark.parametrize(
     "key", ["resume", "load_from", "randomness.seed", "auto_scale_lr.enable", "tta_model",
             "find_unused_parameters", "custom_hooks", "demo_set.train", "experiment_name",
-            "visualizer", "log_level"],
+            "visualizer"],
 )  # fmt: skip
 def test_what_is_read_is_taken(key: str) -> None:
     assert read_config(DEMO, {key: None}) is not None

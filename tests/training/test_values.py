@@ -46,9 +46,15 @@ def test_wrong_values(key: str, value: Any, message: str) -> None:
         ("default_hooks.checkpoint.interval", -1),
         ("model.backbone.drop_path_rate", 0.99),
         ("train_dataloader.num_workers", 0),
+        ("log_level", "WARNING"),
         (CLASSES, ("disc",)),
         (CLASSES, "requirements.txt"),  # mmengine reads such a file
     ],
 )
 def test_right_values(key: str, value: Any) -> None:
     assert read_config(DEMO, {key: value})
+
+
+@pytest.mark.parametrize("value", [True, False, "auto", None])
+def test_how_to_resume(value: Any) -> None:
+    assert read_config(DEMO, {"resume": value}).resume == value
