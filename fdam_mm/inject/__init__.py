@@ -18,12 +18,21 @@ from .adapter import (
     widths,
 )
 from .apply import apply_fdam
+from .parameters import (
+    FreezeCounts,
+    fdam_parameters,
+    fdam_state_dict,
+    freeze_except_fdam,
+    load_fdam_state_dict,
+)
+from .removing import remove_fdam
 from .report import Insertion, Report
 
 __all__ = [
     "AttentionAdapter",
     "BlockAdapter",
     "Call",
+    "FreezeCounts",
     "Insertion",
     "NoAttInv",
     "Report",
@@ -31,7 +40,12 @@ __all__ = [
     "UnservedError",
     "Unsupported",
     "apply_fdam",
+    "fdam_parameters",
+    "fdam_state_dict",
+    "freeze_except_fdam",
+    "load_fdam_state_dict",
     "nearest",
     "register_adapter",
+    "remove_fdam",
     "widths",
 ]

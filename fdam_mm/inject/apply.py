@@ -215,10 +215,10 @@ class _Plan:
 def _insert_att_inv(attention: _Attention, undo: ExitStack) -> None:
     attn, adapter = attention.module, attention.adapter
     _add_child(attn, "att_inv", attention.layer, undo)
-    _add_hooks(attn, AttInvHooks(adapter), undo)
-    for name, value in adapter.attributes.items():
-        undo.callback(setattr, attn, name, getattr(attn, name))
-        setattr(attn, name, value)
+    hooks = AttInvHooks(adapter)
+    _add_hooks(attn, hooks, undo)
+    undo.callback(hooks.restore_attributes, attn)
+    hooks.set_attributes(attn)
 
 
 def _insert_freq_scale(plan: _Block, undo: ExitStack) -> None:

@@ -44,10 +44,22 @@ class ChildHook:
         with _MOVING:
             self.remove()
             for number in [number for number, hook in hooks.items() if hook == self.hook]:
-                del hooks[number]  # quantisation registers them anew on the module it puts in
+                drop_hook(child, number)  # quantisation gives its module the hooks anew
             self.handle = register(self.hook)
             self.number = self.handle.id
 
     def remove(self) -> None:
         if self.handle is not None:
             self.handle.remove()
+
+
+def drop_hook(module: nn.Module, number: int) -> None:
+    """Unregister a forward hook or pre-hook, whose numbers differ, without its handle."""
+    for hooks in (
+        module._forward_pre_hooks,
+        module._forward_pre_hooks_with_kwargs,
+        module._forward_hooks,
+        module._forward_hooks_with_kwargs,
+        module._forward_hooks_always_called,
+    ):
+        hooks.pop(number, None)

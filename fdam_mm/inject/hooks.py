@@ -30,8 +30,11 @@ class _OpenAttention(NamedTuple):
 class AttInvHooks:
     """Of an attention, the child that computes its values and its output projection."""
 
+    names = ("att_inv",)
+
     def __init__(self, adapter: AttentionAdapter) -> None:
         self.adapter, self.calls = adapter, OpenCalls()
+        self.before: dict[str, tuple[Any, bool]] = {}  # attributes, and whether the module's own
         self.children = [ChildHook(adapter.projection, self.mix, before=True)]
         if adapter.values is not None:
             take = ChildHook(adapter.values, self.take_values, before=False, last=True)
@@ -47,6 +50,19 @@ class AttInvHooks:
     def leave(self, attn: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Hook of the attention, called also where its forward raises."""
         self.calls.end()
+
+    def set_attributes(self, attn: nn.Module) -> None:
+        """Those that the adapter asks for."""
+        for name, value in self.adapter.attributes.items():
+            self.before[name] = getattr(attn, name), name in vars(attn)
+            setattr(attn, name, value)
+
+    def restore_attributes(self, attn: nn.Module) -> None:
+        """As they were before :meth:`set_attributes`."""
+        for name, (value, own) in self.before.items():
+            setattr(attn, name, value)
+            if not own:  # the class tells it
+                vars(attn).pop(name, None)
 
     def take_values(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Hook of the child that computes the values."""
@@ -87,7 +103,7 @@ class FreqScaleHooks:
         self.order = None if adapter.order is None else TokenOrder(adapter.order)
         self.children = []
         for index, site in enumerate(adapter.sites):
-            hook, before = _SiteHook(self, index, site), site.side == "input"
+            hook, before = SiteHook(self, index, site), site.side == "input"
             scale = hook.scale_input if before else hook.scale_output
             self.children.append(ChildHook(site.child, scale, before))
 
@@ -112,7 +128,7 @@ class FreqScaleHooks:
         return None
 
 
-class _SiteHook:
+class SiteHook:
     """FreqScale on what enters or leaves one child of a block."""
 
     def __init__(self, block: FreqScaleHooks, index: int, site: Site) -> None:

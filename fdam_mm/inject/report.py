@@ -54,9 +54,10 @@ def by_reason(reasons: Mapping[str, str]) -> list[str]:
     modules: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         modules.setdefault(reason, []).append(name)
-    return [f"{_some(names)}: {reason}" for reason, names in modules.items()]
+    return [f"{some(names)}: {reason}" for reason, names in modules.items()]
 
 
-def _some(names: list[str], shown: int = 3) -> str:
+def some(names: list[str], shown: int = 3) -> str:
+    """The first names, and how many more."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + more

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -47,9 +48,16 @@ def test_the_model_of_ones_own() -> None:
     assert (shown["report"].count("AttInv"), shown["report"].count("FreqScale")) == (2, 2)
 
 
-def test_the_first_example(capsys: pytest.CaptureFixture) -> None:
-    exec(_blocks("backbones.md")[0], {})
+def test_the_first_examples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown: dict[str, Any] = {}
+    exec(_blocks("backbones.md")[0], shown)
     assert "12 AttInv and 24 FreqScale, 696,156 parameters added" in capsys.readouterr().out
+    exec(_blocks("backbones.md")[1], shown)
+    assert shown["counts"] == (696_156, 28_288_354)
+    assert not any("att_inv" in key for key in shown["model"].state_dict())
 
 
 @pytest.mark.parametrize("name", ["xcit_nano_12_p16_224", "cait_xxs24_224"])

@@ -37,15 +37,19 @@ def test_jit_trace(name: str) -> None:
     _check(torch.jit.trace(model, (image,), check_trace=False)(image), model, image)
 
 
+def _slow(*values: object) -> object:
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
-    "name, strict", [("vit", True), ("vit", False), ("swin", False), ("pvt_v2", False)]
+    "name, strict", [_slow("vit", True), ("vit", False), ("swin", False), _slow("pvt_v2", False)]
 )
 def test_torch_export(name: str, strict: bool) -> None:
     model, image = _model(name)
     _check(torch.export.export(model, (image,), strict=strict).module()(image), model, image)
 
 
-@pytest.mark.parametrize("name, dynamo", [("vit", True), ("vit", False), ("beit", False)])
+@pytest.mark.parametrize("name, dynamo", [_slow("vit", True), ("vit", False), ("beit", False)])
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
 def test_onnx(name: str, dynamo: bool, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript" if dynamo else "onnx")
