@@ -85,7 +85,8 @@ class PanopticResult(Result):
 
     def to_supervision(self) -> Any:
         supervision = import_supervision()
-        masks = np.stack([self.ids == segment.id for segment in self.segments])
+        numbers = np.array([segment.id for segment in self.segments], self.ids.dtype)
+        masks = self.ids[None] == numbers[:, None, None]
         return supervision.Detections(
             xyxy=supervision.mask_to_xyxy(masks), mask=masks,
             class_id=np.array([segment.label for segment in self.segments], int),
