@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from support.tools import ROOT
 
 OTHERS = ("mmengine", "mmcv", "mmseg", "mmdet", "mmrotate", "timm", "cv2")
+needs_mmcv = pytest.mark.skipif(find_spec("mmcv") is None, reason="needs mmcv")
 USE_LAYERS = """
 import torch
 from fdam_mm.inject import apply_fdam
@@ -66,6 +68,7 @@ def test_layers_where_mmengine_is_alone(tmp_path: Path) -> None:
     assert python(USE_LAYERS, stubs) == ""
 
 
+@needs_mmcv
 def test_registration_is_silent_and_complete() -> None:
     code = """
 import fdam_mm.openmmlab
@@ -84,6 +87,7 @@ for kind, name in [
     assert python(code) == ""
 
 
+@needs_mmcv
 def test_registration_without_what_a_part_needs(tmp_path: Path) -> None:
     """mmdet broken, timm absent: the segmentation backbones are there, and one warning."""
     _stubs(tmp_path, ("mmdet",), "raise AssertionError('MMCV==9.9.9 is used')")
@@ -103,6 +107,7 @@ print([n for n in ("FDAMVisionTransformer", "MaskDINO", "FDAMTimmBackbone") if M
     assert found == "['FDAMVisionTransformer']"
 
 
+@needs_mmcv
 def test_tools_register_for_configs_that_name_nothing(tmp_path: Path) -> None:
     """A user's config need not have custom_imports where our tools read it."""
     (tmp_path / "config.py").write_text("model = dict(type='FDAMVisionTransformer')")

@@ -3,7 +3,7 @@
 #
 #   tools/install.sh [--light] [FOLDER]       default: .venv
 #
-# --light leaves OpenMMLab and timm out: torch, and what lint, types and the quick tests need.
+# --light leaves mmcv and the toolkits out: what lint, types and the quick tests need.
 # torch comes first, because mmcv is compiled against it: about 5 minutes on 2 cores, or seconds
 # where PIP_FIND_LINKS points to a folder that holds its wheel. PYTHON chooses the interpreter.
 # example:
@@ -19,7 +19,8 @@ needed_gb=12
 fail() { printf '\ninstall: %s\n' "$*" >&2; exit 1; }
 step() { printf '\n[%s/5] %s\n' "$1" "$2"; }
 pinned() { grep -E "^($1)==" "$root/requirements.txt"; }
-for_light="numpy|pillow|opencv-python-headless|safetensors|tqdm|pytest|pytest-xdist|hypothesis|ruff|mypy"
+for_light="numpy|pillow|opencv-python-headless|pycocotools|safetensors|shapely|tqdm|timm|onedl-mmengine"
+for_light+="|pytest|pytest-xdist|hypothesis|ruff|mypy"
 
 case "${1:-}" in -h|--help) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;; esac
 [[ $venv = /* ]] || venv=$PWD/$venv
@@ -48,7 +49,7 @@ mapfile -t torch < <(pinned "torch|torchvision")
 
 if [[ $light ]]; then
   mapfile -t others < <(pinned "$for_light")
-  "${pip[@]}" install --quiet "${others[@]}"
+  "${pip[@]}" install --quiet --no-build-isolation "${others[@]}"
   "${pip[@]}" install --quiet --no-build-isolation --no-deps --editable "$root"
   echo "$stamp $root light" > "$venv/.fdam_mm"
   exit 0
