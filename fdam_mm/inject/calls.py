@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from fdam_mm.errors import ForwardError
+from fdam_mm.layers.compiling import never_compiled
 
 
 class OpenCalls(threading.local):
@@ -36,7 +37,7 @@ class OpenCalls(threading.local):
         if self.stack:
             self.stack.pop()
 
-    @torch.compiler.disable
+    @never_compiled
     def _drop_dead(self, module: nn.Module) -> None:
         """Forget the calls that have ended without saying so."""
         live, frame = -1, sys._getframe()  # the call that begins is live, and not on the stack

@@ -4,9 +4,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
+
+from fdam_mm.layers.compiling import never_compiled
 
 _MOVING = threading.Lock()
 
@@ -38,7 +39,7 @@ class ChildHook:
         if self.number not in hooks or (self.last and list(hooks)[-1] != self.number):
             self._move(child, hooks)
 
-    @torch.compiler.disable
+    @never_compiled
     def _move(self, child: nn.Module, hooks: dict[int, Callable]) -> None:
         register = child.register_forward_pre_hook if self.before else child.register_forward_hook
         with _MOVING:

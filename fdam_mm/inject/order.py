@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 
 class TokenOrder:
@@ -33,6 +32,8 @@ class TokenOrder:
         if torch.compiler.is_compiling():
             return self.order.to(device), self.inverse.to(device)
         if device not in self.copies:
+            from torch._subclasses.fake_tensor import unset_fake_temporarily  # slow to import
+
             with unset_fake_temporarily(), torch.inference_mode(False):
                 self.copies[device] = self.order.to(device), self.inverse.to(device)
         return self.copies[device]

@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
+from .compiling import constant_when_compiled
+
 
 def float32_island(x: Tensor) -> AbstractContextManager:
     """Context in which autocast is off on the device of ``x``, if it has autocast at all."""
@@ -14,7 +16,7 @@ def float32_island(x: Tensor) -> AbstractContextManager:
     return torch.autocast(device_type=device_type, enabled=False)
 
 
-@torch.compiler.assume_constant_result
+@constant_when_compiled
 def _has_autocast(device_type: str) -> bool:
     return torch.amp.is_autocast_available(device_type)  # not on "meta", say
 

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .compiling import constant_when_compiled
+
 
 def num_cosines(n: int) -> int:
     """Cosine rows of :func:`fourier_matrix`: frequencies 0 to n // 2."""
@@ -92,7 +94,7 @@ def fourier_grid(
     return _constant_grid(len(range(height)), len(range(width)), filter_size, device, dtype)
 
 
-@torch.compiler.assume_constant_result
+@constant_when_compiled
 def _constant_grid(*grid: int | torch.device | torch.dtype) -> FourierGrid:
     return _cached_grid(*grid)
 
