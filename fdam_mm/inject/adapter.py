@@ -10,6 +10,11 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 
+from fdam_mm.errors import ForwardError
+
+from .arguments import Args, Kwargs, as_positional, input_key
+from .children import find_child
+
 Layout = Literal["tokens", "nhwc", "nchw"]
 Grid = tuple[int, int]
 
@@ -21,9 +26,34 @@ class Unsupported(Exception):
 class Call(NamedTuple):
     """One forward of an attention module, as AttInv sees it."""
 
-    attn: nn.Module
-    args: tuple[Any, ...]  # the positional arguments of the attention, its normed input first
+    attn: Any  # the attention, of whatever class
+    args: Args  # the positional arguments of the attention, its normed input first
     captured: Any  # what the child ``values`` returned, None where the adapter names none
+    kwargs: Kwargs = {}  # the keyword arguments
+    parameters: tuple[str, ...] = ()  # of the attention's forward, in order
+
+    def argument(self, position: int = 0, *names: str) -> Any:
+        """An argument of the attention, given by position or by keyword; its input by default.
+
+        Args:
+            position: Among the parameters of the attention's forward.
+            names: Keywords that it may have where the forward does not name its parameters.
+
+        Raises:
+            ForwardError: It was not given.
+        """
+        for name in names:
+            if name in self.kwargs:
+                return self.kwargs[name]
+        args = as_positional(self.parameters, self.args, self.kwargs)
+        if position < len(args):
+            return args[position]
+        if position == 0:
+            return self.kwargs[input_key(self.parameters, self.kwargs)]
+        raise ForwardError(
+            f"FDAM: {type(self.attn).__name__} was called without argument {position}, which its "
+            f"adapter needs; it got {len(self.args)} by position and {list(self.kwargs)}"
+        )
 
 
 class AttentionAdapter:
@@ -37,8 +67,9 @@ class AttentionAdapter:
     have the tokens of its input and the heads side by side in C, the values last in ``qkv``.
 
     Attributes:
-        values: Child that computes the values; None where :meth:`v` needs none.
-        projection: Child that takes ``y``.
+        values: Child that computes the values; None where :meth:`v` needs none. A child's child
+            has a name with dots: ``"attn.qkv"``.
+        projection: Child that takes ``y``, likewise.
         channels_first: ``x``, ``v`` and ``y`` are (B, C, H, W), not (..., C).
         attributes: Attributes of the attention to set when AttInv moves in.
         reason: Why this attention takes no AttInv; None where it does. Unlike
@@ -58,12 +89,12 @@ class AttentionAdapter:
     dim: int
     num_heads: int
 
-    def __init__(self, attn: nn.Module) -> None:
+    def __init__(self, attn: Any) -> None:
         self.dim, self.num_heads = widths(attn.proj)[0], attn.num_heads
 
     def x(self, call: Call) -> Tensor:
         """The attention's normed input, (..., C)."""
-        return call.args[0]
+        return call.argument()
 
     def v(self, call: Call) -> Tensor:
         """The values, (..., C), token for token those of ``y``."""
@@ -79,7 +110,7 @@ class NoAttInv(AttentionAdapter):
 class Site(NamedTuple):
     """Where one FreqScale of a block acts: on what enters or leaves a child of the block."""
 
-    child: str
+    child: str  # with dots for a child's child: "mlp.fc2"
     side: Literal["input", "output"]
     layout: Layout
 
@@ -109,26 +140,31 @@ class BlockAdapter:
     order: Tensor | None = None
     dim: int
 
-    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+    def __init__(self, block: Any, parents: Sequence[nn.Module]) -> None:
         self.dim = widths(block.attn.proj)[1]
 
     def grid_source(self, parents: Sequence[nn.Module]) -> nn.Module | None:
         """A module outside the block whose output (B, C, H, W) tells the grid, or None."""
         return None
 
-    def hw(self, args: tuple[Any, ...]) -> Grid:
-        """The grid of the layout ``tokens`` from the block's arguments; no grid source needed."""
+    def hw(self, args: Args) -> Grid:
+        """The grid of the layout ``tokens`` from the block's arguments; no grid source needed.
+
+        Args:
+            args: In the order of the block's forward, those given by keyword too; None for one
+                that was left out before another.
+        """
         raise NotImplementedError(f"{type(self).__name__} has sites with tokens and no hw()")
 
 
-def nearest(parents: Sequence[nn.Module], child: str) -> nn.Module:
+def nearest(parents: Sequence[nn.Module], child: str) -> Any:
     """The innermost of ``parents`` that has a child of this name.
 
     Raises:
         Unsupported: None has; a block was taken out of its model.
     """
     for parent in reversed(parents):
-        if isinstance(getattr(parent, child, None), nn.Module):
+        if find_child(parent, child) is not None:
             return parent
     raise Unsupported(f"no module around it has a {child}; apply to the whole model")
 

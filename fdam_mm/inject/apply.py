@@ -2,10 +2,10 @@
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
@@ -13,13 +13,17 @@ from fdam_mm.errors import UnservedError
 from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.layers.settings import layer_settings
 
-from .adapter import AttentionAdapter, BlockAdapter, Unsupported, adapter_of, full_name
-from .children import ChildHook
+from .adapter import Adapter, AttentionAdapter, BlockAdapter, Unsupported, adapter_of, full_name
+from .arguments import parameter_names
+from .children import ChildHook, find_child
 from .grids import Grids
 from .hooks import AttInvHooks, FreqScaleHooks
 from .report import Insertion, Report, by_reason
+from .selection import Patterns, Selection
 
 Settings = bool | Mapping[str, Any] | None
+
+_Layer = TypeVar("_Layer", AttInv, FreqScale)
 
 _ATTENTION = re.compile(r"Attention|Attn")
 
@@ -29,6 +33,8 @@ def apply_fdam(
     att_inv: Settings = True,
     freq_scale: Settings = True,
     strict: bool = True,
+    include: Patterns = None,
+    exclude: Patterns = None,
 ) -> Report:
     """Put AttInv and FreqScale into ``model``, in place; its weights and its keys stay.
 
@@ -42,17 +48,23 @@ def apply_fdam(
         freq_scale: Likewise, of :class:`FreqScale`. Where ``groups`` is not given and 16 does not
             divide a block's channels, the largest smaller divisor is taken.
         strict: Raise where a module cannot be served; False leaves it out and reports it.
+        include: Patterns of the names of attentions and blocks to serve, as the shell writes them:
+            ``"blocks.[4-9]"``, ``["stages.2.*", "stages.3.*"]``. A block's name stands for the
+            attention in it too. None is all.
+        exclude: Patterns of those to leave out of these, whether they could be served or not.
 
     Returns:
         What went where, and what was left out.
 
     Raises:
         UnservedError: The model has FDAM already, or, when strict, parts that cannot be served.
+        UsageError: A pattern that matches no attention and no block, or patterns that leave none.
         TypeError, ValueError: Settings that do not exist.
     """
     plan = _Plan(
         layer_settings("att_inv", att_inv, AttInv),
         layer_settings("freq_scale", freq_scale, FreqScale),
+        Selection(include, exclude),
     )
     plan.read(model)
     if strict and plan.problems:
@@ -95,12 +107,14 @@ class _Plan:
 
     att_inv: dict[str, Any] | None
     freq_scale: dict[str, Any] | None
+    selection: Selection
     attentions: list[_Attention] = field(default_factory=list)
     blocks: list[_Block] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     grids: dict[nn.Module, Grids] = field(default_factory=dict)  # by their source
-    owners: dict[tuple[type, nn.Module], str] = field(default_factory=dict)  # of hooked children
+    # Of children that have hooks:
+    owners: dict[tuple[type, nn.Module | None], str] = field(default_factory=dict)
 
     def read(self, model: nn.Module) -> None:
         """Find the modules and build their layers; the model is not touched."""
@@ -110,44 +124,62 @@ class _Plan:
             raise UnservedError(f"{type(model).__name__} has FDAM already, at {present[0]}")
         if self.att_inv is None and self.freq_scale is None:
             raise ValueError("att_inv and freq_scale are both switched off")
-        adapters = {name: adapter_of(module) for name, module in modules.items()}
+        found = ((name, adapter_of(module)) for name, module in modules.items())
+        adapters = {name: adapter for name, adapter in found if adapter is not None}
+        unknown = _unknown_attentions(modules, adapters)
+        left_out = self.selection.left_out(_candidates([*adapters, *unknown], adapters))
         for name, adapter in adapters.items():
+            if name in left_out:
+                continue
             parents = [modules[parent] for parent in _parents(name)]
             try:
                 self._read_module(name, modules[name], adapter, parents)
             except (Unsupported, ValueError) as why:  # a layer's ValueError: dims that do not fit
                 self.problems[name] = str(why)
-        self._read_unknown(modules, adapters)
-        self._require_layers(model)
+        for name in unknown:
+            if name not in left_out:
+                kind = full_name(type(modules[name]))
+                self.problems[name] = f"{kind} has no adapter; register one"
+        self._read_blockless(adapters, left_out)
+        self._require_layers(model, [adapters[n] for n in left_out if n in adapters])
 
     def _read_module(
-        self, name: str, module: nn.Module, adapter: type | None, parents: Sequence[nn.Module]
+        self, name: str, module: nn.Module, adapter: Adapter, parents: Sequence[nn.Module]
     ) -> None:
-        if adapter is None:
-            return
-        if issubclass(adapter, AttentionAdapter) and self.att_inv is not None:
-            self._read_attention(name, module, adapter(module))
-        if issubclass(adapter, BlockAdapter) and self.freq_scale is not None:
-            self._read_block(name, module, adapter(module, parents), parents)
+        if issubclass(adapter, AttentionAdapter):
+            if self.att_inv is not None:
+                self._read_attention(name, module, adapter(module), self.att_inv)
+        elif self.freq_scale is not None:
+            self._read_block(name, module, adapter(module, parents), parents, self.freq_scale)
 
-    def _read_attention(self, name: str, attn: nn.Module, adapter: AttentionAdapter) -> None:
+    def _read_attention(
+        self, name: str, attn: nn.Module, adapter: AttentionAdapter, settings: dict[str, Any]
+    ) -> None:
         if adapter.reason is not None:
             self.skipped[name] = adapter.reason
             return
         children = [c for c in (adapter.values, adapter.projection) if c is not None]
-        _require_attributes(attn, [*children, *adapter.attributes], new=["att_inv"])
+        _require_room(attn, children, new=["att_inv"])
+        absent = [name for name in adapter.attributes if not hasattr(attn, name)]
+        if absent:
+            raise Unsupported(f"its adapter expects an attribute {absent[0]}")
         self._require_own(name, attn, children, AttInv)
-        layer = AttInv(adapter.dim, adapter.num_heads, **self.att_inv)
+        layer = AttInv(adapter.dim, adapter.num_heads, **settings)
         self.attentions.append(_Attention(name, attn, adapter, _like(attn, layer)))
 
     def _read_block(
-        self, name: str, block: nn.Module, adapter: BlockAdapter, parents: Sequence[nn.Module]
+        self,
+        name: str,
+        block: nn.Module,
+        adapter: BlockAdapter,
+        parents: Sequence[nn.Module],
+        given: dict[str, Any],
     ) -> None:
         names = [_scale_name(index) for index in range(len(adapter.sites))]
         children = [site.child for site in adapter.sites]
-        _require_attributes(block, children, new=names)
+        _require_room(block, children, new=names)
         self._require_own(name, block, children, FreqScale)
-        settings = {"groups": _groups(adapter.dim), **self.freq_scale}
+        settings = {"groups": _groups(adapter.dim), **given}
         layers = [_like(block, FreqScale(adapter.dim, **settings)) for _ in adapter.sites]
         source = adapter.grid_source(parents)
         grids = None if source is None else self.grids.setdefault(source, Grids())
@@ -158,40 +190,34 @@ class _Plan:
     ) -> None:
         """A child of two modules could not tell for which of them it is called."""
         for child in children:
-            owner = self.owners.setdefault((layer, getattr(module, child)), name)
+            owner = self.owners.setdefault((layer, find_child(module, child)), name)
             if owner != name:
                 raise Unsupported(f"it shares its child {child} with {owner}")
 
-    def _read_unknown(
-        self, modules: Mapping[str, nn.Module], adapters: Mapping[str, type | None]
-    ) -> None:
-        """Name attentions without an adapter, and attentions in no block with one."""
-        known = {n for n, a in adapters.items() if a and issubclass(a, AttentionAdapter)}
-        around = {parent for name in known for parent in _parents(name)}
-        blocks = {n for n, a in adapters.items() if a and issubclass(a, BlockAdapter)}
-        for name, module in modules.items():
-            parents = _parents(name)
-            if name in known:
-                served = name in self.skipped or not blocks.isdisjoint(parents)
-                if self.freq_scale is not None and not served:
-                    self.problems.setdefault(name, "the block around it has no adapter")
-                continue
-            inside = name in around or not known.isdisjoint(parents)
-            if adapters[name] is None and not inside and _looks_like_attention(module):
-                self.problems[name] = f"{full_name(type(module))} has no adapter; register one"
+    def _read_blockless(self, adapters: Mapping[str, Adapter], left_out: Collection[str]) -> None:
+        """Name attentions in no block with an adapter."""
+        if self.freq_scale is None:
+            return
+        for name, adapter in adapters.items():
+            served = name in self.skipped or name in left_out or _blocks_around(name, adapters)
+            if _is_attention(adapter) and not served:
+                self.problems.setdefault(name, "the block around it has no adapter")
 
-    def _require_layers(self, model: nn.Module) -> None:
-        """Asking for a layer that finds no place at all is an error too."""
+    def _require_layers(self, model: nn.Module, left_out: Sequence[Adapter]) -> None:
+        """Asking for a layer that finds no place is an error too, unless the patterns say so."""
         if self.problems:
             return
         missing = []
-        if self.att_inv is not None and not self.attentions:
+        blocks_alone = bool(self.blocks) and any(map(_is_attention, left_out))
+        if self.att_inv is not None and not (self.attentions or blocks_alone):
             why = "; ".join(sorted(set(self.skipped.values()))) or "no attention with an adapter"
             missing.append(f"no place for AttInv ({why}): att_inv=False leaves it out")
-        if self.freq_scale is not None and not self.blocks:
+        attentions_alone = bool(self.attentions) and not all(map(_is_attention, left_out))
+        if self.freq_scale is not None and not (self.blocks or attentions_alone):
             missing.append("no place for FreqScale: no block with an adapter")
         if missing:
-            self.problems[type(model).__name__] = "; ".join(missing)
+            where = " among what include and exclude leave" if left_out else ""
+            self.problems[type(model).__name__ + where] = "; ".join(missing)
 
     def insertions(self) -> list[Insertion]:
         """The report's lines."""
@@ -215,7 +241,7 @@ class _Plan:
 def _insert_att_inv(attention: _Attention, undo: ExitStack) -> None:
     attn, adapter = attention.module, attention.adapter
     _add_child(attn, "att_inv", attention.layer, undo)
-    hooks = AttInvHooks(adapter)
+    hooks = AttInvHooks(adapter, parameter_names(attn))
     _add_hooks(attn, hooks, undo)
     undo.callback(hooks.restore_attributes, attn)
     hooks.set_attributes(attn)
@@ -225,7 +251,9 @@ def _insert_freq_scale(plan: _Block, undo: ExitStack) -> None:
     names = [_scale_name(index) for index in range(len(plan.layers))]
     for name, layer in zip(names, plan.layers, strict=True):
         _add_child(plan.module, name, layer, undo)
-    _add_hooks(plan.module, FreqScaleHooks(plan.adapter, names, plan.grids), undo)
+    parameters = parameter_names(plan.module)
+    hooks = FreqScaleHooks(plan.adapter, parameters, names, plan.grids)
+    _add_hooks(plan.module, hooks, undo)
 
 
 def _insert_grids(model: nn.Module, source: nn.Module, grids: Grids, undo: ExitStack) -> None:
@@ -239,8 +267,9 @@ def _insert_grids(model: nn.Module, source: nn.Module, grids: Grids, undo: ExitS
 
 
 def _add_hooks(module: nn.Module, its: AttInvHooks | FreqScaleHooks, undo: ExitStack) -> None:
-    undo.callback(module.register_forward_pre_hook(its.enter).remove)
-    undo.callback(module.register_forward_hook(its.leave, always_call=True).remove)
+    undo.callback(module.register_forward_pre_hook(its.enter, with_kwargs=True).remove)
+    leave = module.register_forward_hook(its.leave, with_kwargs=True, always_call=True)
+    undo.callback(leave.remove)
     for hook in its.children:
         _follow(module, hook, undo)
 
@@ -255,7 +284,8 @@ def _add_child(module: nn.Module, name: str, child: nn.Module, undo: ExitStack) 
     undo.callback(delattr, module, name)
 
 
-def _require_attributes(module: nn.Module, names: Sequence[str], new: Sequence[str]) -> None:
+def _require_room(module: nn.Module, children: Sequence[str], new: Sequence[str]) -> None:
+    """The children of an adapter must be there, and those that FDAM adds must not."""
     if type(module).forward is nn.Sequential.forward:
         raise Unsupported(
             "it is an nn.Sequential, which runs every child, the new layers too; give it a "
@@ -264,9 +294,39 @@ def _require_attributes(module: nn.Module, names: Sequence[str], new: Sequence[s
     present = [name for name in new if hasattr(module, name)]
     if present:
         raise Unsupported(f"it has an attribute {present[0]} of its own")
-    absent = [name for name in names if not hasattr(module, name)]
+    absent = [name for name in children if find_child(module, name) is None]
     if absent:
-        raise Unsupported(f"its adapter expects an attribute {absent[0]}")
+        raise Unsupported(f"its adapter expects a child {absent[0]}")
+
+
+def _unknown_attentions(
+    modules: Mapping[str, nn.Module], adapters: Mapping[str, Adapter]
+) -> list[str]:
+    """What looks like an attention and is none with an adapter, nor in one or around one."""
+    known = {name for name, adapter in adapters.items() if _is_attention(adapter)}
+    around = {parent for name in known for parent in _parents(name)}
+    return [
+        name
+        for name, module in modules.items()
+        if name not in adapters
+        and name not in around
+        and known.isdisjoint(_parents(name))
+        and _looks_like_attention(module)
+    ]
+
+
+def _candidates(names: Sequence[str], adapters: Mapping[str, Adapter]) -> dict[str, Sequence[str]]:
+    """``names``, each with those of the blocks around it."""
+    return {name: _blocks_around(name, adapters) for name in names}
+
+
+def _blocks_around(name: str, adapters: Mapping[str, Adapter]) -> list[str]:
+    parents = [parent for parent in _parents(name) if parent in adapters]
+    return [parent for parent in parents if not _is_attention(adapters[parent])]
+
+
+def _is_attention(adapter: Adapter) -> bool:
+    return issubclass(adapter, AttentionAdapter)
 
 
 def _looks_like_attention(module: nn.Module) -> bool:
@@ -292,7 +352,7 @@ def _scale_name(index: int) -> str:
     return f"freq_scale_{index + 1}"
 
 
-def _like(module: nn.Module, layer: nn.Module) -> nn.Module:
+def _like(module: nn.Module, layer: _Layer) -> _Layer:
     """``layer`` on the device and in the dtype of ``module``."""
     reference = next((p for p in module.parameters() if p.is_floating_point()), None)
     return layer if reference is None else layer.to(reference.device, reference.dtype)

@@ -7,6 +7,7 @@ may end by an exception. So each thread has its own stack of open calls, in no c
 import sys
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from torch import nn
 
 from fdam_mm.errors import ForwardError
 from fdam_mm.layers.compiling import never_compiled
+
+from .arguments import Args, Kwargs
 
 
 class OpenCalls(threading.local):
@@ -40,7 +43,8 @@ class OpenCalls(threading.local):
     @never_compiled
     def _drop_dead(self, module: nn.Module) -> None:
         """Forget the calls that have ended without saying so."""
-        live, frame = -1, sys._getframe()  # the call that begins is live, and not on the stack
+        live = -1  # the call that begins is live, and not on the stack
+        frame: FrameType | None = sys._getframe()
         while frame is not None:
             called = frame.f_code is nn.Module._call_impl.__code__
             live += called and frame.f_locals.get("self") is module
@@ -48,13 +52,13 @@ class OpenCalls(threading.local):
         del self.stack[: len(self.stack) - max(live, 0)]
 
 
-def refuse_symbols(args: tuple[Any, ...]) -> None:
+def refuse_symbols(args: Args, kwargs: Kwargs) -> None:
     """torch.fx's symbolic trace runs no hooks of the modules that it takes for leaves.
 
     Raises:
         ForwardError: The arguments of a call are its symbols.
     """
-    if args and isinstance(args[0], torch.fx.Proxy):
+    if any(isinstance(value, torch.fx.Proxy) for value in (*args[:1], *kwargs.values())):
         raise ForwardError(
             "torch.fx.symbolic_trace does not see FDAM's hooks: use torch.export, or trace with a "
             "torch.fx.Tracer whose is_leaf_module is true for the blocks"

@@ -7,9 +7,30 @@ from typing import Any
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
+from fdam_mm.errors import ForwardError
 from fdam_mm.layers.compiling import never_compiled
 
 _MOVING = threading.Lock()
+
+
+def find_child(module: nn.Module, name: str) -> nn.Module | None:
+    """The child of this name, also ``"mlp.fc2"``; None where there is none.
+
+    Where a wrapper stands in the place of ``mlp``, ``fc2`` is the one inside the wrapper.
+    """
+    first, *rest = name.split(".")
+    child = getattr(module, first, None)
+    for part in rest:
+        if not isinstance(child, nn.Module):
+            return None
+        child = getattr(child, part, None) or _inside(child, part)
+    return child if isinstance(child, nn.Module) else None
+
+
+def _inside(wrapper: nn.Module, name: str) -> nn.Module | None:
+    """The one child of this name anywhere in ``wrapper``."""
+    found = [m._modules[name] for m in wrapper.modules() if m._modules.get(name) is not None]
+    return found[0] if len(found) == 1 else None
 
 
 class ChildHook:
@@ -20,8 +41,8 @@ class ChildHook:
     hook.
 
     Args:
-        child: The name.
-        hook: A forward hook, or a forward pre-hook where ``before``.
+        child: The name; with dots that of a child's child.
+        hook: A forward hook, or a forward pre-hook where ``before``; it takes keywords too.
         before: The hook acts on what enters the child, not on what leaves it.
         last: The hook comes after all others, so that it sees what they return.
     """
@@ -34,7 +55,12 @@ class ChildHook:
 
     def follow(self, parent: nn.Module, args: tuple[Any, ...] = ()) -> None:
         """Have the hook where the parent's forward will call it; a pre-hook of the parent."""
-        child = getattr(parent, self.child)
+        child = find_child(parent, self.child)
+        if child is None:
+            raise ForwardError(
+                f"FDAM: {type(parent).__name__} has no child {self.child!r} any more; remove_fdam "
+                "before taking it out"
+            )
         hooks = child._forward_pre_hooks if self.before else child._forward_hooks
         if self.number not in hooks or (self.last and list(hooks)[-1] != self.number):
             self._move(child, hooks)
@@ -46,7 +72,7 @@ class ChildHook:
             self.remove()
             for number in [number for number, hook in hooks.items() if hook == self.hook]:
                 drop_hook(child, number)  # quantisation gives its module the hooks anew
-            self.handle = register(self.hook)
+            self.handle = register(self.hook, with_kwargs=True)
             self.number = self.handle.id
 
     def remove(self) -> None:

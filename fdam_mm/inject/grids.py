@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +10,9 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from fdam_mm.errors import ForwardError
 
 from .adapter import Grid
+from .arguments import Args, Kwargs
+
+_Identity = tuple[StorageWeakRef, int | torch.SymInt, int]
 
 _FORWARD = -1  # in the place of the number of a backward pass
 
@@ -37,12 +39,12 @@ class Grids:
     def __init__(self) -> None:
         self.thread = _Thread()
         self.seen: dict[int, set[Grid]] = {}  # by number of tokens
-        self.inputs: dict[tuple[StorageWeakRef, int, int], Grid] = {}  # of blocks, while they live
+        self.inputs: dict[_Identity, Grid] = {}  # of blocks, while they live
 
     def __reduce__(self) -> tuple[Callable, tuple[()]]:
         return type(self), ()  # copies and files start anew
 
-    def record(self, source: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+    def record(self, source: nn.Module, args: Args, kwargs: Kwargs, output: Tensor) -> None:
         """Hook of the grid source."""
         grid = int(output.shape[-2]), int(output.shape[-1])
         self.seen.setdefault(grid[0] * grid[1], set()).add(grid)
@@ -95,7 +97,7 @@ def _run() -> int:
     return _FORWARD if torch.compiler.is_compiling() else torch._C._current_graph_task_id()
 
 
-def _identity(x: Tensor) -> tuple[StorageWeakRef, int, int] | None:
+def _identity(x: Tensor) -> _Identity | None:
     """What stays the same when autograd keeps a tensor and gives it back, detached or not."""
     if torch.compiler.is_compiling() or not (x.requires_grad or torch.is_grad_enabled()):
         return None

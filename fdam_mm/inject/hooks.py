@@ -8,6 +8,7 @@ so copies, pickles and replicas on other devices use their own. What belongs to 
 
 import weakref
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -15,15 +16,19 @@ from torch import Tensor, nn
 from fdam_mm.errors import ForwardError
 
 from .adapter import AttentionAdapter, BlockAdapter, Call, Grid, Site
+from .arguments import Args, Kwargs, as_positional, change_input, input_key
 from .calls import OpenCalls, refuse_symbols
 from .children import ChildHook
 from .grids import Grids
 from .order import TokenOrder
 
+Changed = tuple[Args, dict[str, Any]]  # arguments that a pre-hook puts in the place of others
+
 
 class _OpenAttention(NamedTuple):
     attn: weakref.ref
-    args: tuple[Any, ...]
+    args: Args
+    kwargs: Kwargs
     captured: Any
 
 
@@ -32,22 +37,22 @@ class AttInvHooks:
 
     names = ("att_inv",)
 
-    def __init__(self, adapter: AttentionAdapter) -> None:
-        self.adapter, self.calls = adapter, OpenCalls()
+    def __init__(self, adapter: AttentionAdapter, parameters: tuple[str, ...]) -> None:
+        self.adapter, self.parameters, self.calls = adapter, parameters, OpenCalls()
         self.before: dict[str, tuple[Any, bool]] = {}  # attributes, and whether the module's own
         self.children = [ChildHook(adapter.projection, self.mix, before=True)]
         if adapter.values is not None:
             take = ChildHook(adapter.values, self.take_values, before=False, last=True)
             self.children.append(take)
 
-    def enter(self, attn: nn.Module, args: tuple[Any, ...]) -> None:
+    def enter(self, attn: nn.Module, args: Args, kwargs: Kwargs) -> None:
         """Pre-hook of the attention."""
-        refuse_symbols(args)
+        refuse_symbols(args, kwargs)
         for hook in self.children:
             hook.follow(attn)
-        self.calls.begin(attn, _OpenAttention(weakref.ref(attn), args, None))
+        self.calls.begin(attn, _OpenAttention(weakref.ref(attn), args, kwargs, None))
 
-    def leave(self, attn: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+    def leave(self, attn: nn.Module, args: Args, kwargs: Kwargs, output: Any) -> None:
         """Hook of the attention, called also where its forward raises."""
         self.calls.end()
 
@@ -64,13 +69,13 @@ class AttInvHooks:
             if not own:  # the class tells it
                 vars(attn).pop(name, None)
 
-    def take_values(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+    def take_values(self, child: nn.Module, args: Args, kwargs: Kwargs, output: Any) -> None:
         """Hook of the child that computes the values."""
         stack = self.calls.stack
         if stack and stack[-1] is not None:
             stack[-1] = stack[-1]._replace(captured=output)
 
-    def mix(self, projection: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    def mix(self, projection: nn.Module, args: Args, kwargs: dict[str, Any]) -> Changed:
         """Pre-hook of the output projection: AttInv in the place of ``y``."""
         adapter, stack = self.adapter, self.calls.stack
         call = stack[-1] if stack else None
@@ -80,13 +85,15 @@ class AttInvHooks:
                 f"projection; the attention did not call its child {adapter.values!r}"
             )
         stack[-1] = None  # its tensors are not needed any more
-        call = Call(call.attn(), call.args, call.captured)
-        x, v, y = adapter.x(call), adapter.v(call), args[0]
+        call = Call(call.attn(), call.args, call.captured, call.kwargs, self.parameters)
+        return change_input(projection, args, kwargs, partial(self._att_inv, call))
+
+    def _att_inv(self, call: Call, y: Tensor) -> Tensor:
+        adapter, att_inv = self.adapter, call.attn.att_inv
+        x, v = adapter.x(call), adapter.v(call)
         if adapter.channels_first:
-            y = call.attn.att_inv(*(t.movedim(1, -1) for t in (x, v, y))).movedim(-1, 1)
-        else:
-            y = call.attn.att_inv(x, v, y)
-        return (y, *args[1:])
+            return att_inv(*(t.movedim(1, -1) for t in (x, v, y))).movedim(-1, 1)
+        return att_inv(x, v, y)
 
 
 class _OpenBlock(NamedTuple):
@@ -97,8 +104,15 @@ class _OpenBlock(NamedTuple):
 class FreqScaleHooks:
     """Of a block and the children at which its FreqScales, by their ``names`` in it, act."""
 
-    def __init__(self, adapter: BlockAdapter, names: Sequence[str], grids: Grids | None) -> None:
-        self.adapter, self.names, self.grids = adapter, tuple(names), grids
+    def __init__(
+        self,
+        adapter: BlockAdapter,
+        parameters: tuple[str, ...],
+        names: Sequence[str],
+        grids: Grids | None,
+    ) -> None:
+        self.adapter, self.parameters = adapter, parameters
+        self.names, self.grids = tuple(names), grids
         self.calls = OpenCalls()
         self.order = None if adapter.order is None else TokenOrder(adapter.order)
         self.children = []
@@ -107,19 +121,22 @@ class FreqScaleHooks:
             scale = hook.scale_input if before else hook.scale_output
             self.children.append(ChildHook(site.child, scale, before))
 
-    def enter(self, block: nn.Module, args: tuple[Any, ...]) -> None:
+    def enter(self, block: nn.Module, args: Args, kwargs: Kwargs) -> None:
         """Pre-hook of the block."""
-        refuse_symbols(args)
+        refuse_symbols(args, kwargs)
         for hook in self.children:
             hook.follow(block)
         layers = tuple(getattr(block, name) for name in self.names)
-        self.calls.begin(block, _OpenBlock(layers, self._grid(args)))
+        self.calls.begin(block, _OpenBlock(layers, self._grid(args, kwargs)))
 
-    def leave(self, block: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+    def leave(self, block: nn.Module, args: Args, kwargs: Kwargs, output: Any) -> None:
         """Hook of the block, called also where its forward raises."""
         self.calls.end()
 
-    def _grid(self, args: tuple[Any, ...]) -> Grid | None:
+    def _grid(self, args: Args, kwargs: Kwargs) -> Grid | None:
+        if kwargs:
+            args = as_positional(self.parameters, args, kwargs)
+            args = args or (kwargs[input_key((), kwargs)],)
         if self.grids is not None:
             return self.grids.of(args[0], self.adapter.num_prefix_tokens)
         if any(site.layout == "tokens" for site in self.adapter.sites):
@@ -134,11 +151,11 @@ class SiteHook:
     def __init__(self, block: FreqScaleHooks, index: int, site: Site) -> None:
         self.block, self.index, self.site = block, index, site
 
-    def scale_input(self, child: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    def scale_input(self, child: nn.Module, args: Args, kwargs: dict[str, Any]) -> Changed:
         """Pre-hook of the child."""
-        return (self._scale(args[0]), *args[1:])
+        return change_input(child, args, kwargs, self._scale)
 
-    def scale_output(self, child: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
+    def scale_output(self, child: nn.Module, args: Args, kwargs: Kwargs, output: Tensor) -> Tensor:
         """Hook of the child."""
         return self._scale(output)
 

@@ -1,6 +1,7 @@
 """ConViT: gated positional attention, then plain attention with a class token."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
@@ -25,7 +26,7 @@ class ConViTAttention(QKVAttention):
 class ConViTBlock(BlockAdapter):
     """The class token joins after the blocks with gated positional attention."""
 
-    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+    def __init__(self, block: Any, parents: Sequence[nn.Module]) -> None:
         super().__init__(block, parents)
         self.num_prefix_tokens = 0 if block.use_gpsa else 1
 

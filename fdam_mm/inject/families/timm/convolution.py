@@ -1,6 +1,7 @@
 """Models without softmax attention: FreqScale alone. FocalNet, ConvNeXt, MambaOut; VAN."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
@@ -13,7 +14,7 @@ class FocalNetBlock(BlockAdapter):
 
     sites = (Site("modulation", "output", "nchw"), Site("mlp", "output", "nchw"))
 
-    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+    def __init__(self, block: Any, parents: Sequence[nn.Module]) -> None:
         self.dim = block.dim
 
 
@@ -21,7 +22,7 @@ class FocalNetBlock(BlockAdapter):
 class ConvNeXtBlock(BlockAdapter):
     """One sub-layer: the depthwise convolution and the MLP together."""
 
-    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+    def __init__(self, block: Any, parents: Sequence[nn.Module]) -> None:
         self.dim = widths(block.conv_dw)[1]
         self.sites = (Site("mlp", "output", "nchw" if block.use_conv_mlp else "nhwc"),)
 
@@ -32,7 +33,7 @@ class MambaOutBlock(BlockAdapter):
 
     sites = (Site("ls", "input", "nhwc"),)
 
-    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+    def __init__(self, block: Any, parents: Sequence[nn.Module]) -> None:
         self.dim = widths(block.fc2)[1]
 
 
@@ -49,5 +50,5 @@ class VANBlock(BlockAdapter):
 
     sites = (Site("attn", "output", "nchw"), Site("mlp", "output", "nchw"))
 
-    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+    def __init__(self, block: Any, parents: Sequence[nn.Module]) -> None:
         self.dim = widths(block.attn.proj_1)[1]

@@ -27,7 +27,7 @@ class DaViTBlock(BlockAdapter):
 
     attention: Site
 
-    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+    def __init__(self, block: Any, parents: Sequence[nn.Module]) -> None:
         super().__init__(block, parents)
         mlp = () if block.mlp is None else (Site("mlp", "output", "tokens"),)
         self.sites = (self.attention, *mlp)

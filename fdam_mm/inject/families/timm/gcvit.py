@@ -1,6 +1,7 @@
 """GCViT: windows with their own queries or with global ones."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
@@ -18,5 +19,5 @@ class GCViTBlock(BlockAdapter):
 
     sites = (Site("ls1", "input", "nhwc"), Site("mlp", "output", "nhwc"))
 
-    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+    def __init__(self, block: Any, parents: Sequence[nn.Module]) -> None:
         self.dim = widths(block.attn.proj)[1]

@@ -1,6 +1,7 @@
 """HaloNet: attention of blocks of pixels to themselves and a halo around them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -25,7 +26,7 @@ class HaloAttention(AttentionAdapter):
 
     values, projection, channels_first = "kv", "pool", True
 
-    def __init__(self, attn: nn.Module) -> None:
+    def __init__(self, attn: Any) -> None:
         self.dim, self.num_heads = attn.dim_out_v, attn.num_heads
         self.dim_head_qk = attn.dim_head_qk
         require_same_width(widths(attn.kv)[0], self.dim)
@@ -43,5 +44,5 @@ class SelfAttentionBlock(BlockAdapter):
 
     sites = (Site("drop_path", "input", "nchw"),)
 
-    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+    def __init__(self, block: Any, parents: Sequence[nn.Module]) -> None:
         self.dim = widths(block.conv3_1x1)[1]

@@ -13,7 +13,7 @@ from fdam_mm.inject.adapter import AttentionAdapter, BlockAdapter, Grid, nearest
 class HieraAttention(AttentionAdapter):
     """Tokens leave in the order in which they came."""
 
-    def __init__(self, attn: nn.Module) -> None:
+    def __init__(self, attn: Any) -> None:
         self.dim, self.num_heads = attn.dim_out, attn.heads
         if attn.q_stride > 1 or attn.dim != attn.dim_out:
             self.reason = "queries are pooled and widened: no values of their own"
@@ -23,7 +23,7 @@ class HieraAttention(AttentionAdapter):
 class HieraBlock(BlockAdapter):
     """Tokens are rolled back to the map, scaled, and unrolled; masked inputs are refused."""
 
-    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+    def __init__(self, block: Any, parents: Sequence[nn.Module]) -> None:
         self.dim = block.dim_out
         model = nearest(parents, "reroll")
         index = [id(other) for other in model.blocks].index(id(block))

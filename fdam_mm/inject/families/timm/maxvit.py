@@ -1,6 +1,7 @@
 """MaxViT, CoAtNet and their relatives: attention in blocks, on grids, or on the whole map."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -20,7 +21,7 @@ from .qkv import require_same_width
 class PartitionAttention(AttentionAdapter):
     """Partitions (..., C). ``qkv`` may hold q, k and v head by head."""
 
-    def __init__(self, attn: nn.Module) -> None:
+    def __init__(self, attn: Any) -> None:
         super().__init__(attn)
         require_same_width(widths(attn.qkv)[0], self.dim)
         self.head_first = attn.head_first
@@ -35,7 +36,7 @@ class MapAttention(AttentionAdapter):
 
     channels_first = True
 
-    def __init__(self, attn: nn.Module) -> None:
+    def __init__(self, attn: Any) -> None:
         self.dim, self.num_heads = widths(attn.proj)[0], attn.num_heads
         self.head_first = attn.head_first
         if widths(attn.qkv)[0] != self.dim:
@@ -59,7 +60,7 @@ class PartitionBlock(BlockAdapter):
 
     sites = (Site("ls1", "input", "nhwc"), Site("mlp", "output", "nhwc"))
 
-    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+    def __init__(self, block: Any, parents: Sequence[nn.Module]) -> None:
         self.dim = widths(block.attn.proj)[1]
 
 
@@ -69,7 +70,7 @@ class PartitionBlock2d(BlockAdapter):
 
     sites = (Site("ls1", "input", "nchw"), Site("mlp", "output", "nchw"))
 
-    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+    def __init__(self, block: Any, parents: Sequence[nn.Module]) -> None:
         self.dim = widths(block.attn.proj)[1]
 
 

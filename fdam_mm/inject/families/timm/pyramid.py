@@ -22,7 +22,7 @@ from .qkv import QKVAttention
 class ReducedAttention(AttentionAdapter):
     """Children ``q``, ``kv`` and, where the grid is reduced, ``sr``."""
 
-    def __init__(self, attn: nn.Module) -> None:
+    def __init__(self, attn: Any) -> None:
         super().__init__(attn)
         self.values = "kv" if attn.sr is None else None
 
@@ -41,7 +41,7 @@ class TwinsWindowAttention(QKVAttention):
     """``y`` is row by row over the map, ``qkv`` window by window over the padded map."""
 
     def v(self, call: Call) -> Tensor:
-        height, width = call.args[1]
+        height, width = call.argument(1)
         v = super().v(call)  # (B, H / s, W / s, s, s, C), windows of side s
         v = v.transpose(2, 3).flatten(3, 4).flatten(1, 2)  # (B, padded H, padded W, C)
         return v[:, :height, :width].flatten(1, 2)

@@ -1,6 +1,6 @@
 """What several families share: an attention whose values are the last third of ``qkv``."""
 
-from torch import nn
+from typing import Any
 
 from fdam_mm.inject.adapter import AttentionAdapter, Unsupported, widths
 
@@ -8,7 +8,7 @@ from fdam_mm.inject.adapter import AttentionAdapter, Unsupported, widths
 class QKVAttention(AttentionAdapter):
     """``qkv`` is one projection of the input, and ``proj`` takes ``y``."""
 
-    def __init__(self, attn: nn.Module) -> None:
+    def __init__(self, attn: Any) -> None:
         super().__init__(attn)
         require_same_width(widths(attn.qkv)[0], self.dim)
 
@@ -21,7 +21,7 @@ class SeparateBiasAttention(QKVAttention):
     are the same up to rounding, and what the child returned holds the biased values either way.
     """
 
-    def __init__(self, attn: nn.Module) -> None:
+    def __init__(self, attn: Any) -> None:
         super().__init__(attn)
         if attn.q_bias is not None:
             self.attributes = {"qkv_bias_separate": True}

@@ -29,7 +29,7 @@ class SwinBlock(BlockAdapter):
 
     sites = (Site("drop_path1", "input", "nhwc"), Site("mlp", "output", "tokens"))
 
-    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+    def __init__(self, block: Any, parents: Sequence[nn.Module]) -> None:
         self.dim = block.dim
 
     def hw(self, args: tuple[Any, ...]) -> Grid:

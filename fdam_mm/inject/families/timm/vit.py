@@ -1,6 +1,7 @@
 """Plain ViTs: ``vit_*``, ``deit*``, DINOv2, DINOv3, ``beit*``, ``eva02*`` and their relatives."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -25,7 +26,7 @@ from .qkv import QKVAttention, SeparateBiasAttention, require_same_width
 class ViTAttention(QKVAttention):
     """AttInv acts on ``y`` itself, before a norm and a gate that may stand before ``proj``."""
 
-    def __init__(self, attn: nn.Module) -> None:
+    def __init__(self, attn: Any) -> None:
         super().__init__(attn)
         if isinstance(getattr(attn, "norm", None), nn.Module):
             self.projection = "norm"
@@ -42,7 +43,7 @@ class EvaAttention(SeparateBiasAttention):
 
     projection = "norm"
 
-    def __init__(self, attn: nn.Module) -> None:
+    def __init__(self, attn: Any) -> None:
         if attn.qkv is not None:
             super().__init__(attn)
             return
@@ -57,7 +58,7 @@ class RopeAttention(AttentionAdapter):
 
     projection = "norm"
 
-    def __init__(self, attn: nn.Module) -> None:
+    def __init__(self, attn: Any) -> None:
         super().__init__(attn)
         self.values = "qkv" if attn.qkv is not None else "v_proj"
         require_same_width(widths(getattr(attn, self.values))[0], self.dim)
@@ -87,7 +88,7 @@ class PoolingAttention(NoAttInv):
 class ViTBlock(BlockAdapter):
     """The grid is the patch embedding's; class, distillation and register tokens stay out."""
 
-    def __init__(self, block: nn.Module, parents: Sequence[nn.Module]) -> None:
+    def __init__(self, block: Any, parents: Sequence[nn.Module]) -> None:
         super().__init__(block, parents)
         model = nearest(parents, "patch_embed")
         if not (hasattr(model, "num_prefix_tokens") and hasattr(model.patch_embed, "proj")):

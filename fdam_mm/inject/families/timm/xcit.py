@@ -1,6 +1,6 @@
 """XCiT is out: its attention is over channels. Registered to say so."""
 
-from torch import nn
+from typing import Any
 
 from fdam_mm.inject.adapter import AttentionAdapter, Unsupported, register_adapter
 
@@ -9,7 +9,7 @@ from fdam_mm.inject.adapter import AttentionAdapter, Unsupported, register_adapt
 class CrossCovarianceAttention(AttentionAdapter):
     """The softmax is over channels."""
 
-    def __init__(self, attn: nn.Module) -> None:
+    def __init__(self, attn: Any) -> None:
         raise Unsupported("channel attention averages channels, not tokens; XCiT is not served")
 
 
@@ -17,5 +17,5 @@ class CrossCovarianceAttention(AttentionAdapter):
 class ClassAttention(AttentionAdapter):
     """The class token alone asks."""
 
-    def __init__(self, attn: nn.Module) -> None:
+    def __init__(self, attn: Any) -> None:
         raise Unsupported("class attention has one query, the class token; it has no grid")
