@@ -214,7 +214,7 @@ def full_name(served: type[nn.Module]) -> str:
 
 def adapter_of(module: nn.Module) -> Adapter | None:
     """The adapter of a module's class, or of a base class whose forward it keeps."""
-    forward = type(module).forward
+    forward = getattr(type(module), "forward", None)  # a scripted module's class has none
     for base in type(module).__mro__:
         if getattr(base, "forward", forward) is not forward:
             return None

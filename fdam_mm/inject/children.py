@@ -23,7 +23,8 @@ def find_child(module: nn.Module, name: str) -> nn.Module | None:
     for part in rest:
         if not isinstance(child, nn.Module):
             return None
-        child = getattr(child, part, None) or _inside(child, part)
+        inner = getattr(child, part, None)
+        child = inner if isinstance(inner, nn.Module) else _inside(child, part)
     return child if isinstance(child, nn.Module) else None
 
 

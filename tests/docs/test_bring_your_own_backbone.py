@@ -46,6 +46,8 @@ def test_the_model_of_ones_own() -> None:
     shown = {"__name__": "docs"}
     exec(_blocks("bring_your_own_backbone.md")[2], shown)
     assert (shown["report"].count("AttInv"), shown["report"].count("FreqScale")) == (2, 2)
+    exec(_blocks("bring_your_own_backbone.md")[3], shown)
+    assert shown["outer"].att_inv.num_heads == 4
 
 
 def test_the_first_examples(

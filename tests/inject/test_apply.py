@@ -11,7 +11,7 @@ from support.tools import ROOT
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from fdam_mm import apply_fdam, register_adapter
+from fdam_mm import apply_fdam, register_adapter, remove_fdam
 from fdam_mm.errors import ForwardError, UnservedError
 from fdam_mm.inject import AttentionAdapter, BlockAdapter, NoAttInv, Site
 from fdam_mm.layers import AttInv, FreqScale
@@ -199,6 +199,16 @@ def test_a_failure_in_the_middle_is_undone(x: Tensor, monkeypatch: pytest.Monkey
         apply_fdam(model)
     monkeypatch.undo()
     assert pickle.dumps(model) == before
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_scripted_part_is_passed_over(x: Tensor) -> None:
+    model = _model(depth=1).append(torch.jit.script(nn.Conv2d(32, 4, 1)))
+    expected = model(x)
+    assert apply_fdam(model).count("AttInv") == 1
+    torch.testing.assert_close(model(x), expected, rtol=1e-3, atol=1e-4)
+    remove_fdam(model)
+    assert torch.equal(model(x), expected)
 
 
 def test_a_second_time_is_refused() -> None:
