@@ -17,3 +17,6 @@ shorten_initialization_log()
 
 if importable("mmdet.models"):
     from . import panoptic, visualization  # noqa: F401
+    from .test_time import boxes  # noqa: F401
+if importable("mmseg.models"):
+    from .test_time import segmentation  # noqa: F401

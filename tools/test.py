@@ -12,6 +12,7 @@ from fdam_mm.cli.errors import clear_errors
 from fdam_mm.data.loading.unlabelled import find_files
 from fdam_mm.errors import UsageError
 from fdam_mm.oriented.pipelines import unlabelled
+from fdam_mm.test_time.config import augment
 from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.training.building import build_runner
 from fdam_mm.training.config import require_data, require_folder, require_parts
@@ -46,6 +47,8 @@ def main() -> None:
     config = run_config(args)
     config.load_from, config.resume = args.checkpoint, False
     require_parts(config, "model", "test_dataloader", "test_cfg", "test_evaluator")
+    if args.tta:
+        augment(config)
     if args.images:
         predict_only(config, args.images, args.out, args.show_dir)
     if args.out:
@@ -56,8 +59,6 @@ def main() -> None:
         require_folder(args.show_dir, "--show-dir")
         require_visualization(config)
         save_pictures(config, args.show_dir)
-    if args.tta:
-        augment(config)
     if args.amp:
         config.test_cfg.fp16 = True
     build_runner(config).test()
@@ -76,8 +77,6 @@ def predict_only(config: Config, folder: str, out: str | None, show_dir: str | N
     find_files(Path(folder))
     init_default_scope(config.default_scope)
     register_toolkit(config.default_scope)
-    for pipeline in ("tta_pipeline",) if config.get("tta_pipeline") else ():
-        config[pipeline] = unlabelled(config[pipeline])
     loader = config.test_dataloader
     loader.dataset = dict(
         type="UnlabelledPictures",
@@ -156,13 +155,6 @@ def require_visualization(config: Config) -> None:
             f"--show-dir needs {' and '.join(missing)} in the config; the toolkit's "
             "_base_ configs show them"
         )
-
-
-def augment(config: Config) -> None:
-    if "tta_model" not in config or "tta_pipeline" not in config:
-        raise UsageError("--tta needs tta_model and tta_pipeline in the config")
-    config.test_dataloader.dataset.pipeline = config.tta_pipeline
-    config.model = dict(**config.tta_model, module=config.model)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import torch
 from mmengine.dist import all_gather_object, get_world_size
 from mmengine.hooks import CheckpointHook, EMAHook, Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
@@ -16,6 +15,8 @@ from torch.optim import Optimizer
 
 from fdam_mm.checkpoints.finite import listing, non_finite
 from fdam_mm.errors import DivergedError, UsageError
+
+from .unwrapping import bare_model
 
 _REMEDY = (
     "Nothing of it was saved: go on from the last checkpoint with --resume after lowering the "
@@ -126,7 +127,7 @@ def require_finite(runner: Runner, when: str) -> None:
     Raises:
         DivergedError: They are not; begins with ``when`` and names the first.
     """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = bare_model(runner.model)
     meant = runner.meant_infinities
     bad = non_finite(model.state_dict(), meant)
     for hook in runner.hooks:

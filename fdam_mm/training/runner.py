@@ -41,6 +41,7 @@ from .parent import end_with_parent, end_workers_with_us
 from .resume_point import newest_checkpoint
 from .resuming import MissedValidationHook, ResumingHook
 from .sole_training import sole_training
+from .unwrapping import bare_model
 from .waiting_gradients import WaitingGradientsHook, share_waiting_gradients
 
 
@@ -134,8 +135,8 @@ class FDAMRunner(Runner):
     def build_train_loop(self, loop: BaseLoop | Mapping[str, Any]) -> BaseLoop:
         with config_errors("the config's train_dataloader or train_cfg", self.cfg):
             loop = super().build_train_loop(loop)
-        model = self.model.module if is_model_wrapper(self.model) else self.model
-        require_class_counts(model, getattr(loop.dataloader.dataset, "metainfo", {}))
+        metainfo = getattr(loop.dataloader.dataset, "metainfo", {})
+        require_class_counts(bare_model(self.model), metainfo)
         return self._prepared(loop, "train")
 
     def build_val_loop(self, loop: BaseLoop | Mapping[str, Any]) -> BaseLoop:
@@ -151,8 +152,7 @@ class FDAMRunner(Runner):
 
     def _prepared(self, loop: BaseLoop, split: str) -> BaseLoop:
         """A loop whose data names what is wrong with it, and whose classes all have colours."""
-        model = self.model.module if is_model_wrapper(self.model) else self.model
-        watch(loop.dataloader.dataset, ignored_labels(model))
+        watch(loop.dataloader.dataset, ignored_labels(bare_model(self.model)))
         look_at_samples(loop.dataloader.dataset, split)
         if meta := getattr(loop.dataloader.dataset, "metainfo", None):
             self.visualizer.dataset_meta = with_palette(meta)
@@ -190,10 +190,10 @@ class FDAMRunner(Runner):
         if self.cfg.get("default_scope") == "mmrotate":
             from fdam_mm.oriented.float32_boxes import keep_boxes_in_float32  # needs mmdet
 
-            keep_boxes_in_float32(model)
-        predict_mixed_sizes(model)
-        check_levels_at_first_batch(model)
-        self.meant_infinities = meant_infinities(model.state_dict())
+            keep_boxes_in_float32(bare_model(model))
+        predict_mixed_sizes(bare_model(model))
+        check_levels_at_first_batch(bare_model(model))
+        self.meant_infinities = meant_infinities(bare_model(model).state_dict())
         return model
 
     def wrap_model(
@@ -260,8 +260,7 @@ class FDAMRunner(Runner):
         # Before the hooks: EMAHook fills its averaged model from here and ignores foreign keys.
         checkpoint["state_dict"] = convert(checkpoint)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
-        model = self.model.module if is_model_wrapper(self.model) else self.model
-        load_state(model, checkpoint["state_dict"], str(filename), fit=self._fit)
+        load_state(bare_model(self.model), checkpoint["state_dict"], str(filename), fit=self._fit)
         if self._resume:
             parts = {k: checkpoint[k] for k in ("ema_state_dict", "optimizer") if k in checkpoint}
             warn_of_non_finite(parts, str(filename))
