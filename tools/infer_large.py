@@ -114,7 +114,9 @@ def load_detector(config: Config, checkpoint: str, device: str, allow_pickle: bo
     load_toolkit_checkpoints_safely(allow_pickle)
     model = MODELS.build(config.model)
     keep_boxes_in_float32(model)
-    load_state(model, convert(load(checkpoint, allow_pickle)), checkpoint, fit="exact")
+    loaded = load(checkpoint, allow_pickle)
+    state = convert(loaded, origin=checkpoint, keys=model.state_dict().keys())
+    load_state(model, state, checkpoint, fit="exact")
     return model.to(device).eval()
 
 

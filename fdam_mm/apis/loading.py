@@ -60,7 +60,8 @@ def load_model(
         print_log("no checkpoint: the model is untrained", "current", 30)
     else:
         loaded = load(checkpoint, allow_pickle)
-        load_state(model, convert(loaded), str(checkpoint), fit="exact")
+        state = convert(loaded, origin=str(checkpoint), keys=model.state_dict().keys())
+        load_state(model, state, str(checkpoint), fit="exact")
         model.dataset_meta |= _stored_metainfo(loaded)
     model.cfg, model.precision = config, precision
     if compile:

@@ -2,10 +2,11 @@
 
 from fdam_mm.errors import CheckpointError, CheckpointMismatchError, UnsafeCheckpointError
 
-from .converting import convert, detect, unwrap
+from .converting import convert, detect
 from .fitting import load_pretrained, load_state
 from .loading import load
 from .sources import SOURCES
+from .weights import unwrap
 
 __all__ = [
     "SOURCES",

@@ -1,24 +1,32 @@
 """Renaming foreign checkpoints to our keys."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from mmengine.logging import print_log
 from torch import Tensor
 
+from .prefixes import without_prefix
 from .sources import SOURCES
+from .weights import require_weights, unwrap, without_module
 
-WRAPPERS = ("state_dict", "model_state_dict", "model", "state_dict_ema")
 
-
-def convert(checkpoint: Mapping[str, Any], source: str | None = None) -> dict[str, Tensor]:
+def convert(
+    checkpoint: Mapping[str, Any],
+    source: str | None = None,
+    origin: str = "the checkpoint",
+    keys: Collection[str] | None = None,
+) -> dict[str, Tensor]:
     """Rename the tensors of a checkpoint to the keys of this package.
 
     Args:
-        checkpoint: A state dict, whole or a part of one, or a checkpoint that holds it under
-            ``state_dict`` or ``model``.
+        checkpoint: A state dict, whole or a part of one, or a checkpoint that holds it under one
+            of :data:`fdam_mm.checkpoints.weights.WRAPPERS`.
         source: Layout of the keys, one of :data:`fdam_mm.checkpoints.SOURCES`; None detects it
             from the keys. A part of a model may hold too few keys to tell: name it then.
+        origin: Where it comes from, for messages.
+        keys: Names of the model's tensors: a prefix that hides them is taken off.
 
     Returns:
         A new dict with our keys and the same tensors. A layout that is not recognised, our own
@@ -26,17 +34,25 @@ def convert(checkpoint: Mapping[str, Any], source: str | None = None) -> dict[st
 
     Raises:
         ValueError: ``source`` does not exist.
+        CheckpointError: There is something else than tensors under names.
     """
     if source is not None and source not in SOURCES:
         raise ValueError(f"source {source!r} does not exist; choose one of {sorted(SOURCES)}")
-    state = {k.removeprefix("module."): v for k, v in unwrap(checkpoint).items()}
-    name = source or detect(state)
-    if name is None:
-        return state
-    converted = SOURCES[name].convert(state)
+    state = unwrap(checkpoint)
+    require_weights(state, origin)
+    state = without_module(state, origin)
+    if keys is not None:
+        state = without_prefix(state, keys, functools.partial(_renamed, source=source))
+    converted = _renamed(state, source)
     if converted.keys() != state.keys():
+        name = source or detect(state)
         print_log(f"converted the checkpoint's keys from the layout {name!r}", logger="current")
     return converted
+
+
+def _renamed(state: Mapping[str, Tensor], source: str | None) -> dict[str, Tensor]:
+    name = source or detect(state)
+    return dict(state) if name is None else SOURCES[name].convert(state)
 
 
 def detect(state: Mapping[str, Tensor]) -> str | None:
@@ -44,11 +60,3 @@ def detect(state: Mapping[str, Tensor]) -> str | None:
     if any("timm_model." in key for key in state):  # ours, though it has timm's names inside
         return None
     return next((name for name, source in SOURCES.items() if source.matches(state)), None)
-
-
-def unwrap(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor]:
-    """The state dict inside a checkpoint."""
-    for key in WRAPPERS:
-        if isinstance(checkpoint.get(key), Mapping):
-            return checkpoint[key]
-    return checkpoint

@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from fdam_mm.errors import CheckpointMismatchError, MissingFileError
 from fdam_mm.layers import AttInv, FreqScale
 
-from .converting import convert, unwrap
+from .channels import fit_input_channels
+from .converting import convert
 from .finite import listing, meant_infinities, non_finite
 from .loading import load
+from .prefixes import under
+from .weights import require_weights, unwrap, without_module
 
 Fit = Literal["exact", "pretrained", "finetune"]
 """``exact``: every tensor must fit (evaluation, resuming). ``pretrained``: the same, but FDAM's
@@ -86,13 +89,19 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], origin: str, fit: 
         CheckpointMismatchError: It does not fit; the message lists keys, shapes and likely causes.
     """
     warn_of_non_finite(state, origin, meant_infinities(model.state_dict()))
+    if fit != "exact":
+        state = fit_input_channels(model, state)
     before = {k: v.clone() for k, v in model.state_dict().items()} if fit != "finetune" else None
     differences = _load_what_fits(model, state)
     optional = _new_layer_keys(model) if fit == "pretrained" else set()
     differences.missing = [k for k in differences.missing if k not in optional]
-    differences.unexpected = [k for k in differences.unexpected if not k.startswith(_UNUSED)]
+    unused = _unused(model, differences, fit)
+    differences.unexpected = [k for k in differences.unexpected if k not in unused]
     if not differences:
-        print_log(f"loaded {len(state)} tensors from {origin}", logger="current")
+        print_log(f"loaded {len(state) - len(unused)} tensors from {origin}", logger="current")
+        if unused:
+            text = f"{origin}: {len(unused)} tensors have no place in the model and are not used"
+            print_log(f"{text}: {listing(unused)}", "current", logging.WARNING)
         return
     num_fitting = len(state) - len(differences.unexpected) - len(differences.mismatched)
     if fit == "finetune" and num_fitting > 0:
@@ -143,15 +152,15 @@ def load_pretrained(
             f"{error}. Pretrained files are fetched by hand, the README says where from; to start "
             "from scratch: --cfg-options model.backbone.init_cfg=None"
         ) from error
-    state = {k.removeprefix("module."): v for k, v in unwrap(loaded).items()}
-    if prefix is None and any(k.startswith("backbone.") for k in state):
-        prefix = "backbone."
+    origin, state = str(checkpoint), unwrap(loaded)
+    require_weights(state, origin)
     if prefix:
         prefix = prefix.rstrip(".") + "."
-        state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    if not state:
-        raise CheckpointMismatchError(f"{checkpoint} has no key under the prefix {prefix!r}")
-    load_state(module, convert(state), str(checkpoint), fit="pretrained")
+        state = under(state, prefix) or under(without_module(state, origin), prefix)
+        if not state:
+            raise CheckpointMismatchError(f"{origin} has no key under the prefix {prefix!r}")
+    keys = module.state_dict().keys() if prefix is None else None
+    load_state(module, convert(state, origin=origin, keys=keys), origin, fit="pretrained")
 
 
 def _load_what_fits(model: nn.Module, state: Mapping[str, Tensor]) -> Differences:
@@ -169,6 +178,20 @@ def _load_what_fits(model: nn.Module, state: Mapping[str, Tensor]) -> Difference
     shared = len(state) - len(result.unexpected_keys)
     same_kind = 2 * shared > min(len(state), len(model.state_dict()))
     return Differences(missing, list(result.unexpected_keys), mismatched, same_kind)
+
+
+def _unused(model: nn.Module, differences: Differences, fit: Fit) -> list[str]:
+    """Keys of parts that the model need not have.
+
+    Those are heads for training alone and, where a whole backbone is there, what its training had
+    around it: mask tokens, decoders, registers. What a part of the model lacks is none of them.
+    """
+    unused = [k for k in differences.unexpected if k.startswith(_UNUSED)]
+    if fit != "pretrained" or differences.missing or not differences.same_kind:
+        return unused
+    parts = {key.partition(".")[0] for key in model.state_dict()}
+    others = [k for k in differences.unexpected if k.partition(".")[0] not in parts]
+    return [*unused, *(k for k in others if k not in unused)]
 
 
 def _new_layer_keys(model: nn.Module) -> set[str]:

@@ -1,13 +1,11 @@
 """Reading checkpoint files without running anything they hold."""
 
 import argparse
-import hashlib
 import pickle
 import re
 import zipfile
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import numpy as np
 import torch
@@ -15,7 +13,25 @@ from mmengine.logging import HistoryBuffer
 
 from fdam_mm.errors import CheckpointError, MissingFileError, UnsafeCheckpointError
 
-_NAMED_BY_CONTENT = re.compile(r"-[0-9a-f]{8,}\.")  # torch's custom: NAME-SHA256.pth
+from .archives import require_plain_records
+from .fetching import local_file
+
+# What torch and zipfile raise for bytes that are no checkpoint.
+_UNREADABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+)
 _process_allows_pickle = False
 
 
@@ -43,7 +59,7 @@ def load(path: str | Path, allow_pickle: bool = False) -> dict[str, Any]:
         UnsafeCheckpointError: The file needs unpickling and ``allow_pickle`` is False.
         CheckpointError: The file is truncated, damaged or no checkpoint, or cannot be fetched.
     """
-    file = _fetch(str(path))
+    file = local_file(str(path))
     if not file.is_file():
         raise MissingFileError(f"checkpoint {path} does not exist{_neighbours(file)}")
     checkpoint = _read(file, allow_pickle or _process_allows_pickle)
@@ -53,26 +69,6 @@ def load(path: str | Path, allow_pickle: bool = False) -> dict[str, Any]:
             "save the model's state_dict()"
         )
     return checkpoint
-
-
-def _fetch(path: str) -> Path:
-    if not path.startswith(("http://", "https://")):
-        return Path(path).expanduser()
-    name = path.rpartition("/")[2]
-    if not _NAMED_BY_CONTENT.search(name):  # other addresses may end in the same name
-        name = f"{hashlib.sha256(path.encode()).hexdigest()[:8]}_{name}"
-    target = Path(torch.hub.get_dir()) / "checkpoints" / name
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(path, str(target))
-        except URLError as error:
-            raise CheckpointError(
-                f"cannot fetch {path}: {error}. Fetch it where there is a network and put it to "
-                f"{target}; to start without a pretrained backbone: "
-                "--cfg-options model.backbone.init_cfg=None"
-            ) from error
-    return target
 
 
 def _neighbours(file: Path) -> str:
@@ -90,6 +86,7 @@ def _read(file: Path, allow_pickle: bool) -> Any:
         except SafetensorError as error:
             raise CheckpointError(_damaged(file, str(error))) from error
     try:
+        require_plain_records(file)
         with torch.serialization.safe_globals(_training_state_globals()):
             return torch.load(file, map_location="cpu", weights_only=not allow_pickle)
     except pickle.UnpicklingError as error:
@@ -102,7 +99,9 @@ def _read(file: Path, allow_pickle: bool) -> Any:
             "its own. If you trust its source, allow it: --allow-pickle (tools), "
             "allow_pickle=True (Python, init_cfg)"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except CheckpointError:
+        raise
+    except _UNREADABLE as error:
         raise CheckpointError(_damaged(file, str(error))) from error
 
 

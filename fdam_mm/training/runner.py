@@ -258,9 +258,12 @@ class FDAMRunner(Runner):
         if isinstance(checkpoint.get("meta"), dict):
             checkpoint["meta"].pop("config", None)
         # Before the hooks: EMAHook fills its averaged model from here and ignores foreign keys.
-        checkpoint["state_dict"] = convert(checkpoint)
+        model = bare_model(self.model)
+        checkpoint["state_dict"] = convert(
+            checkpoint, origin=str(filename), keys=model.state_dict().keys()
+        )
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
-        load_state(bare_model(self.model), checkpoint["state_dict"], str(filename), fit=self._fit)
+        load_state(model, checkpoint["state_dict"], str(filename), fit=self._fit)
         if self._resume:
             parts = {k: checkpoint[k] for k in ("ema_state_dict", "optimizer") if k in checkpoint}
             warn_of_non_finite(parts, str(filename))

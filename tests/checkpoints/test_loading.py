@@ -4,7 +4,6 @@ import os
 from argparse import Namespace
 from collections import OrderedDict
 from pathlib import Path
-from urllib.error import URLError
 
 import pytest
 import torch
@@ -56,22 +55,6 @@ def test_training_state_of_mmengine(tmp_path: Path) -> None:
 def test_arguments_of_a_training_script(tmp_path: Path) -> None:
     torch.save(dict(state_dict={}, args=Namespace(lr=0.1)), tmp_path / "timm.pth.tar")
     assert load(tmp_path / "timm.pth.tar")["args"].lr == 0.1
-
-
-def test_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two addresses with the same file name are two files; no network is one clear line."""
-
-    def download(address: str, file: str) -> None:
-        if "offline" in address:
-            raise URLError("no route to host")
-        torch.save(dict(address=address), file)
-
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
-    for address in ("https://a.example/model_final.pth", "https://b.example/model_final.pth"):
-        assert load(address)["address"] == address
-    with pytest.raises(CheckpointError, match="cannot fetch https://offline.*put it to"):
-        load("https://offline.example/x.pth")
 
 
 def test_unpickling_is_refused(tmp_path: Path) -> None:
