@@ -98,8 +98,7 @@ def count_config(settings: Any, scope: str, shape: tuple[int, int]) -> dict[str,
     with config_errors("the model cannot be built", Config(dict(model=settings))):
         model = MODELS.build(settings)
     model = revert_sync_batchnorm(model).eval()
-    channels = len(settings.get("data_preprocessor", {}).get("mean", (0, 0, 0)))
-    image = torch.zeros(1, channels, *shape)
+    image = torch.zeros(1, input_channels(model, settings), *shape)
     try:
         return count(model, lambda: run(model, scope, image))
     except (AssertionError, RuntimeError, ValueError) as error:
@@ -107,6 +106,16 @@ def count_config(settings: Any, scope: str, shape: tuple[int, int]) -> dict[str,
         raise UsageError(
             f"the model cannot take an input of {shape[0]} x {shape[1]}: {reason}; set --shape"
         ) from error
+
+
+def input_channels(model: nn.Module, settings: Any) -> int:
+    """What the backbone's config says, else its first convolution."""
+    named = settings.get("backbone", {}).get("in_channels")
+    if isinstance(named, int):
+        return named
+    backbone = getattr(model, "backbone", model)
+    first = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
+    return 3 if first is None else first.in_channels
 
 
 def num_proposals(settings: Any) -> int:

@@ -38,6 +38,7 @@ from .interrupting import InterruptHook, Signals
 from .levels import check_levels_at_first_batch
 from .optimizers import require_optimizer
 from .parent import end_with_parent, end_workers_with_us
+from .resumable import require_resumable
 from .resume_point import newest_checkpoint
 from .resuming import MissedValidationHook, ResumingHook
 from .sole_training import sole_training
@@ -258,6 +259,8 @@ class FDAMRunner(Runner):
         if isinstance(checkpoint.get("meta"), dict):
             checkpoint["meta"].pop("config", None)
         # Before the hooks: EMAHook fills its averaged model from here and ignores foreign keys.
+        if self._resume:
+            require_resumable(self, checkpoint, str(filename))
         model = bare_model(self.model)
         checkpoint["state_dict"] = convert(
             checkpoint, origin=str(filename), keys=model.state_dict().keys()

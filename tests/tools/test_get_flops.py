@@ -116,6 +116,15 @@ def test_fdam_stands_where_the_twin_has_it(name: str) -> None:
     assert rows["backbone"][1] == rows["backbone"][2]
 
 
+def test_the_model_says_how_many_channels() -> None:
+    """Whatever the preprocessor's mean is for."""
+    options = ("--cfg-options", "model.backbone.in_channels=4")
+    text = succeed(
+        "get_flops.py", "configs/demo/vit_demo.py", "--shape", 64, 64, *options, cwd=ROOT
+    )
+    assert "backbone" in text
+
+
 def table_of(text: str) -> str:
     return text.partition("64 x 96\n")[2].partition("FLOPs count")[0]
 
