@@ -4,7 +4,6 @@ from typing import Any
 
 from mmengine.dist import all_gather_object, all_reduce, get_world_size
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
@@ -71,5 +70,5 @@ def _between_steps(runner: Runner) -> bool:
 
 
 def _parameters(runner: Runner) -> dict[str, nn.Parameter]:
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = bare_model(runner.model)
     return dict(model.named_parameters())
