@@ -34,10 +34,17 @@ _HARMLESS = 1 << 30  # bytes that repeated values of a smaller tensor may become
 
 
 def unwrap(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The state dict inside a checkpoint, under the first of :data:`WRAPPERS` that holds one."""
-    found = [key for key in WRAPPERS if isinstance(checkpoint.get(key), Mapping)]
+    """The state dict inside a checkpoint, under the first of :data:`WRAPPERS` that it has.
+
+    A first one without a dict is left in its place, for :func:`require_weights` to refuse: what
+    stands under the others is not what the training calls its model.
+    """
+    tensors = {key for key, value in checkpoint.items() if isinstance(value, Tensor)}
+    found = [key for key in WRAPPERS if key in checkpoint and key not in tensors]
     if not found:
         return checkpoint
+    if not isinstance(checkpoint[found[0]], Mapping):
+        return {found[0]: checkpoint[found[0]]}
     if found[0] not in _USUAL:
         others = f"; it has {', '.join(found[1:])} too" if found[1:] else ""
         print_log(f"the weights are taken from the checkpoint's {found[0]!r}{others}", "current")

@@ -43,7 +43,9 @@ class BoxTTA(BaseTTAModel):
     def merge_preds(
         self, data_samples_list: Sequence[Sequence[DetDataSample]]
     ) -> list[DetDataSample]:
-        """Of each picture's views the first, with the boxes of all.
+        """Of each picture's views the first that is not flipped, with the boxes of all.
+
+        A single view keeps its boxes as they are: its detector has thinned them out.
 
         Raises:
             ConfigError: The detector predicts masks or segments too.
@@ -56,11 +58,12 @@ class BoxTTA(BaseTTAModel):
         found = [view.pred_instances for view in views]
         scores = torch.cat([instances.scores for instances in found])  # (N,)
         labels = torch.cat([instances.labels for instances in found])  # (N,)
-        if len(boxes):
+        if len(views) > 1 and len(boxes):
             kept, order = batched_nms(boxes, scores, labels, self.tta_cfg.nms)
             boxes, scores, labels = kept[:, :-1], kept[:, -1], labels[order]
         best = slice(self.tta_cfg.max_per_img)
-        merged = views[0]
+        upright = (view for view in views if not view.metainfo.get("flip"))
+        merged = next(upright, views[0])  # whose labels lie as the picture does
         merged.pred_instances = InstanceData(
             bboxes=boxes[best], scores=scores[best], labels=labels[best]
         )
