@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from .finite import optim_wrappers
+from .unwrapping import bare_model
 
 _KEY = "waiting_gradients"  # in a checkpoint
 
