@@ -41,7 +41,7 @@ def predict(
         tile: Side in pixels of the tiles that a larger picture is cut into; None never cuts.
             Take the size that the model was trained on.
         overlap: Pixels that neighbouring tiles share at least; None takes a quarter of the tile.
-        tta: Test-time augmentation, as the config's ``tta_pipeline`` says.
+        tta: Test-time augmentation, as the config's ``tta_pipeline`` says, else by flips.
         progress: Show a bar.
 
     Yields:

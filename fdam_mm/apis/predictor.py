@@ -14,6 +14,7 @@ from torch import nn
 
 from fdam_mm.errors import ConfigError, UsageError
 from fdam_mm.oriented.pipelines import unlabelled
+from fdam_mm.test_time.config import merging, views
 from fdam_mm.toolkits.scope import toolkit_scope
 
 from .building import scope_of, test_dataset
@@ -25,11 +26,12 @@ class Predictor:
 
     Args:
         model: From :func:`fdam_mm.apis.load_model`, or a toolkit's with its config in ``cfg``.
-        tta: Augment as the config's ``tta_pipeline`` and ``tta_model`` say.
+        tta: Augment as the config's ``tta_pipeline`` and ``tta_model`` say, else by flips; see
+            :func:`fdam_mm.test_time.config.augment`.
 
     Raises:
         UsageError: The model has no config.
-        ConfigError: The config has no test pipeline, or none for TTA.
+        ConfigError: The config has no test pipeline, or its views cannot be merged.
     """
 
     def __init__(self, model: nn.Module, tta: bool = False) -> None:
@@ -38,13 +40,13 @@ class Predictor:
             raise UsageError("the model has no config (model.cfg); load it with load_model")
         self.model, self.scope, self.tta = model, scope_of(config), tta
         with toolkit_scope(self.scope):
-            steps = unlabelled(_test_pipeline(config, tta))
+            steps = _test_pipeline(config)
+            steps = unlabelled(views(config, steps) if tta else steps)
             self._from_file = Compose(copy.deepcopy(steps))
             self._from_array = Compose([dict(type="mmdet.LoadImageFromNDArray"), *steps[1:]])
             self._runner: Any = model
             if tta:
-                settings = dict(config.tta_model, module=model)
-                self._runner = MODELS.build(settings).eval()
+                self._runner = MODELS.build(dict(merging(config), module=model)).eval()
 
     @property
     def segments(self) -> bool:
@@ -88,11 +90,7 @@ def _shape(data: Any) -> Any:
     return [tuple(x.shape) for x in inputs] if isinstance(inputs, list) else tuple(inputs.shape)
 
 
-def _test_pipeline(config: Config, tta: bool) -> list[dict[str, Any]]:
-    if tta and not (config.get("tta_model") and config.get("tta_pipeline")):
-        raise ConfigError("tta=True needs tta_model and tta_pipeline in the config")
-    if tta:
-        return config.tta_pipeline
+def _test_pipeline(config: Config) -> list[dict[str, Any]]:
     _, dataset = test_dataset(config)
     pipeline = dataset.get("pipeline") or config.get("test_pipeline")
     if not pipeline or not str(pipeline[0]["type"]).endswith("LoadImageFromFile"):

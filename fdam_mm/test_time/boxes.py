@@ -86,6 +86,6 @@ def _require_boxes_alone(view: DetDataSample) -> None:
     others += ["masks"] if "masks" in view.pred_instances else []
     if others:
         raise ConfigError(
-            f"--tta merges boxes alone, the model predicts {', '.join(others)} too; test it "
-            "without --tta"
+            f"views are merged by their boxes alone, the model predicts {', '.join(others)} too; "
+            "use it without test-time augmentation"
         )

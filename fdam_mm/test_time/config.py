@@ -26,18 +26,26 @@ def augment(config: Config) -> None:
     Raises:
         ConfigError: The config has neither, and they cannot be made of what it has.
     """
-    scope = config.default_scope
-    model = config.get("tta_model") or _merging(config, scope)
-    if _name(model["type"]) == "SegTTAModel":
-        model = dict(model, type="MeanSegTTA")
-    datasets = list(_with_pipelines(config.test_dataloader.dataset))
-    for dataset in datasets:
-        views = config.get("tta_pipeline") or _flipped(dataset["pipeline"], scope)
-        dataset["pipeline"] = copy.deepcopy(views)
+    model = merging(config)
+    for dataset in list(_with_pipelines(config.test_dataloader.dataset)):
+        dataset["pipeline"] = views(config, dataset["pipeline"])
     preprocessor = config.pop("data_preprocessor", None)
     if preprocessor:  # mmengine would give it to the merging model, in place of the model's own
         config.model.setdefault("data_preprocessor", preprocessor)
     config.model = dict(**model, module=config.model)
+
+
+def merging(config: Config) -> dict[str, Any]:
+    """Settings of the model that merges views, without its ``module``; see :func:`augment`."""
+    model = config.get("tta_model") or _merging(config, config.default_scope)
+    if _name(model["type"]) == "SegTTAModel":
+        model = dict(model, type="MeanSegTTA")
+    return model
+
+
+def views(config: Config, pipeline: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The test pipeline that gives the views of a picture; see :func:`augment`."""
+    return copy.deepcopy(config.get("tta_pipeline") or _flipped(pipeline, config.default_scope))
 
 
 def _name(kind: str | type) -> str:
@@ -52,7 +60,7 @@ def _merging(config: Config, scope: str) -> dict[str, Any]:
     test = test.get("rcnn") or test
     if not test.get("nms"):
         raise ConfigError(
-            "--tta merges the boxes of a picture's views by the nms of the model's test_cfg, and "
+            "views of a picture are merged by the nms of the model's test_cfg, and "
             f"that of {config.model.type} has none. Masks and panoptic segments are not merged; "
             "for other models set tta_model"
         )
@@ -74,8 +82,8 @@ def _flipped(pipeline: Sequence[dict[str, Any]], scope: str) -> list[dict[str, A
     *steps, pack = pipeline
     if "Pack" not in _name(pack["type"]):
         raise ConfigError(
-            f"--tta flips before the step that packs; the test pipeline ends with {pack['type']}, "
-            "so set tta_pipeline"
+            f"views are flipped before the step that packs; the test pipeline ends with "
+            f"{pack['type']}, so set tta_pipeline"
         )
     if "meta_keys" in pack:
         pack = dict(pack, meta_keys=(*pack["meta_keys"], *_META))

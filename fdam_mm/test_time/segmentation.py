@@ -36,7 +36,11 @@ class MeanSegTTA(BaseTTAModel):
         else:
             labels = mean.argmax(dim=0, keepdim=True)
         merged = views[0]
-        merged.set_data(dict(pred_sem_seg=PixelData(data=labels)))
+        smallest = torch.finfo(mean.dtype).tiny
+        logits = mean if single else mean.clamp(min=smallest).log()  # whose softmax is the mean
+        merged.set_data(
+            dict(pred_sem_seg=PixelData(data=labels), seg_logits=PixelData(data=logits))
+        )
         return merged
 
 

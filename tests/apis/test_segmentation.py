@@ -102,6 +102,15 @@ def test_pictures_of_several_sizes_in_a_batch(model: nn.Module, pictures: list[P
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_augmentation_is_the_same_for_mirrored_pictures(
+    model: nn.Module, pictures: list[Path]
+) -> None:
+    """The config says nothing of views: the picture as it is and flipped."""
+    picture = cv2.imread(str(pictures[0]))
+    found, mirrored = labels(model, [picture, picture[:, ::-1].copy()], tta=True)
+    assert (found == mirrored[:, ::-1]).mean() > 0.99
+
+
 def test_tiles_of_a_model_that_sees_single_pixels(model: nn.Module, pictures: list[Path]) -> None:
     """Where logits depend on nothing around a pixel, tiles change nothing."""
     pixelwise = load_model(model.cfg, device="cpu")

@@ -1,5 +1,7 @@
 """Which part of a checkpoint are its weights, under which names, and what are none."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,11 @@ from fdam_mm.checkpoints import (
     weights,
 )
 from fdam_mm.errors import CheckpointError, CheckpointMismatchError
+from fdam_mm.models.backbones import (
+    FDAMMixVisionTransformer,
+    FDAMVisionTransformer,
+    LSKNet,
+)
 
 T = torch.ones(1)
 
@@ -139,6 +146,24 @@ def test_other_numbers_of_channels(channels: int, fit: str, said: list[str]) -> 
     expected = source.stem.weight.sum(1) if channels == 1 else last
     torch.testing.assert_close(model.stem.weight[:, -1], expected)
     assert any(f"3 input channels became those of {channels}" in text for text in said)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        partial(
+            FDAMVisionTransformer, 32, embed_dims=16, num_heads=2, num_layers=1, out_indices=0
+        ),
+        partial(FDAMMixVisionTransformer, embed_dims=8, num_layers=(1, 1, 1, 1)),
+        partial(LSKNet, embed_dims=(8, 8, 8, 8), depths=(1, 1, 1, 1)),
+    ],
+)
+def test_channels_of_our_backbones(build: Callable[..., nn.Module], said: list[str]) -> None:
+    source, model = build(in_channels=3), build(in_channels=4)
+    load_state(model, source.state_dict(), "rgb.pth", fit="pretrained")
+    theirs, ours = (next(c for c in m.modules() if type(c) is nn.Conv2d) for m in (source, model))
+    torch.testing.assert_close(ours.weight[:, 3], theirs.weight[:, 0] * 3 / 4)
+    assert sum("became those of 4" in text for text in said) == 1
 
 
 def test_channels_are_not_adapted_when_all_must_fit() -> None:

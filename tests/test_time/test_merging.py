@@ -114,6 +114,8 @@ def test_mean_of_probabilities() -> None:
     views.append(seg_view([[0.0], [4.0], [-2.0]]))
     merged = MeanSegTTA(Model()).merge_preds([views])[0]
     assert merged is views[0] and merged.pred_sem_seg.data.tolist() == [[[1]]]
+    probabilities = merged.seg_logits.data.softmax(0)  # (K, 1, 1)
+    assert probabilities[1].item() == pytest.approx((0.9975 + 0 + 0.9796) / 3, abs=1e-3)
 
 
 def test_one_channel_has_probabilities_already() -> None:
