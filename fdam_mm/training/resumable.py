@@ -48,9 +48,12 @@ def require_resumable(runner: Runner, checkpoint: dict[str, Any], origin: str) -
                 logger="current",
                 level=logging.WARNING,
             )
+    # Built as Runner.resume builds them afterwards, where that has not been done.
     if "optimizer" in checkpoint:
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         _require_optimizer(runner.optim_wrapper, checkpoint["optimizer"], "optimizer", origin)
     if "param_schedulers" in checkpoint and runner.param_schedulers is not None:
+        runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
         _require_schedulers(runner.param_schedulers, checkpoint["param_schedulers"], origin)
     if any(isinstance(hook, EMAHook) for hook in runner.hooks):
         _require_averages(runner, checkpoint, origin)
