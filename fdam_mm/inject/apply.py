@@ -1,7 +1,6 @@
 """``apply_fdam``: put AttInv and FreqScale into a model that exists."""
 
 import inspect
-import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,6 +14,13 @@ from fdam_mm.layers.settings import layer_settings
 
 from .adapter import Adapter, AttentionAdapter, BlockAdapter, Unsupported, adapter_of, full_name
 from .arguments import parameter_names
+from .candidates import (
+    blocks_around,
+    is_attention,
+    parent_names,
+    unknown_attentions,
+    with_blocks_around,
+)
 from .children import ChildHook, find_child
 from .grids import Grids
 from .hooks import AttInvHooks, FreqScaleHooks
@@ -24,8 +30,6 @@ from .selection import Patterns, Selection
 Settings = bool | Mapping[str, Any] | None
 
 _Layer = TypeVar("_Layer", AttInv, FreqScale)
-
-_ATTENTION = re.compile(r"Attention|Attn")
 
 
 def apply_fdam(
@@ -126,12 +130,12 @@ class _Plan:
             raise ValueError("att_inv and freq_scale are both switched off")
         found = ((name, adapter_of(module)) for name, module in modules.items())
         adapters = {name: adapter for name, adapter in found if adapter is not None}
-        unknown = _unknown_attentions(modules, adapters)
-        left_out = self.selection.left_out(_candidates([*adapters, *unknown], adapters))
+        unknown = unknown_attentions(modules, adapters)
+        left_out = self.selection.left_out(with_blocks_around([*adapters, *unknown], adapters))
         for name, adapter in adapters.items():
             if name in left_out:
                 continue
-            parents = [modules[parent] for parent in _parents(name)]
+            parents = [modules[parent] for parent in parent_names(name)]
             try:
                 self._read_module(name, modules[name], adapter, parents)
             except (Unsupported, ValueError) as why:  # a layer's ValueError: dims that do not fit
@@ -199,8 +203,8 @@ class _Plan:
         if self.freq_scale is None:
             return
         for name, adapter in adapters.items():
-            served = name in self.skipped or name in left_out or _blocks_around(name, adapters)
-            if _is_attention(adapter) and not served:
+            served = name in self.skipped or name in left_out or blocks_around(name, adapters)
+            if is_attention(adapter) and not served:
                 self.problems.setdefault(name, "the block around it has no adapter")
 
     def _require_layers(self, model: nn.Module, left_out: Sequence[Adapter]) -> None:
@@ -208,11 +212,11 @@ class _Plan:
         if self.problems:
             return
         missing = []
-        blocks_alone = bool(self.blocks) and any(map(_is_attention, left_out))
+        blocks_alone = bool(self.blocks) and any(map(is_attention, left_out))
         if self.att_inv is not None and not (self.attentions or blocks_alone):
             why = "; ".join(sorted(set(self.skipped.values()))) or "no attention with an adapter"
             missing.append(f"no place for AttInv ({why}): att_inv=False leaves it out")
-        attentions_alone = bool(self.attentions) and not all(map(_is_attention, left_out))
+        attentions_alone = bool(self.attentions) and not all(map(is_attention, left_out))
         if self.freq_scale is not None and not (self.blocks or attentions_alone):
             missing.append("no place for FreqScale: no block with an adapter")
         if missing:
@@ -297,49 +301,6 @@ def _require_room(module: nn.Module, children: Sequence[str], new: Sequence[str]
     absent = [name for name in children if find_child(module, name) is None]
     if absent:
         raise Unsupported(f"its adapter expects a child {absent[0]}")
-
-
-def _unknown_attentions(
-    modules: Mapping[str, nn.Module], adapters: Mapping[str, Adapter]
-) -> list[str]:
-    """What looks like an attention and is none with an adapter, nor in one or around one."""
-    known = {name for name, adapter in adapters.items() if _is_attention(adapter)}
-    around = {parent for name in known for parent in _parents(name)}
-    return [
-        name
-        for name, module in modules.items()
-        if name not in adapters
-        and name not in around
-        and known.isdisjoint(_parents(name))
-        and _looks_like_attention(module)
-    ]
-
-
-def _candidates(names: Sequence[str], adapters: Mapping[str, Adapter]) -> dict[str, Sequence[str]]:
-    """``names``, each with those of the blocks around it."""
-    return {name: _blocks_around(name, adapters) for name in names}
-
-
-def _blocks_around(name: str, adapters: Mapping[str, Adapter]) -> list[str]:
-    parents = [parent for parent in _parents(name) if parent in adapters]
-    return [parent for parent in parents if not _is_attention(adapters[parent])]
-
-
-def _is_attention(adapter: Adapter) -> bool:
-    return issubclass(adapter, AttentionAdapter)
-
-
-def _looks_like_attention(module: nn.Module) -> bool:
-    has_parameters = next(module.parameters(), None) is not None
-    return has_parameters and _ATTENTION.search(type(module).__name__) is not None
-
-
-def _parents(name: str) -> list[str]:
-    """Names of the modules around ``name``, outermost first; the model's own is empty."""
-    if not name:
-        return []
-    parts = name.split(".")
-    return [".".join(parts[:end]) for end in range(len(parts))]
 
 
 def _groups(dim: int) -> int:
