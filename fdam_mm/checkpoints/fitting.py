@@ -160,7 +160,11 @@ def load_pretrained(
         if not state:
             raise CheckpointMismatchError(f"{origin} has no key under the prefix {prefix!r}")
     keys = module.state_dict().keys() if prefix is None else None
-    load_state(module, convert(state, origin=origin, keys=keys), origin, fit="pretrained")
+    converted = convert(state, origin=origin, keys=keys)
+    if getattr(module, "final_norm", None) is not None:  # a classifier's, which convert leaves out
+        last = {k: v for k, v in state.items() if k in ("norm.weight", "norm.bias")}
+        converted.update({f"final_{key}": value for key, value in last.items()})
+    load_state(module, converted, origin, fit="pretrained")
 
 
 def _load_what_fits(model: nn.Module, state: Mapping[str, Tensor]) -> Differences:

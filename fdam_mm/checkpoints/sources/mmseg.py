@@ -21,6 +21,7 @@ _NAMES = {
 }
 # A plain ViT's block is ``layers.0``; a MiT's, which has an ``attn.attn`` too, ``layers.0.1.0``.
 _BLOCK = re.compile(r"(^|\.)layers\.\d+\.attn\.attn\.in_proj_weight$")
+_FINAL_NORM = re.compile(r"(|backbone\.)ln1\.(weight|bias)$")  # a block's has more before it
 
 
 def matches(state: Mapping[str, Tensor]) -> bool:
@@ -30,12 +31,14 @@ def matches(state: Mapping[str, Tensor]) -> bool:
 def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     converted = {}
     for key, value in state.items():
-        if key.startswith(("decode_head.", "auxiliary_head.", "neck.")):
+        if final := _FINAL_NORM.match(key):
+            converted[f"{final[1]}final_norm.{final[2]}"] = value
+        elif key.startswith(("decode_head.", "auxiliary_head.", "neck.")):
             converted[key] = value
         else:
             converted.update(rename({key: value}, _NAMES))
-    for key, value in list(converted.items()):  # mmseg's patch embedding may have no bias
-        if key.endswith("patch_embed.proj.weight"):
+    for key, value in list(converted.items()):  # of mmseg's linears these may have no bias
+        if key.endswith(("patch_embed.proj.weight", ".attn.proj.weight")):
             bias = torch.zeros(len(value), dtype=value.dtype)
             converted.setdefault(key.removesuffix("weight") + "bias", bias)
     return converted

@@ -9,22 +9,34 @@ from math import gcd
 from typing import Any
 
 import torch
-from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+from fdam_mm.errors import ConfigError
 from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.layers.autocast import at_least_float32, float32_island
 from fdam_mm.layers.children import call
 from fdam_mm.models.fdam_cfg import parse_fdam
 
+from .arguments import (
+    BATCH_NORM,
+    check_counts,
+    check_flags,
+    check_frozen_stages,
+    check_per_stage,
+    check_positive,
+    check_rates,
+    check_sequence,
+    norm_of_maps,
+    start_from,
+)
 from .base import PretrainedBackbone
+from .foreign_words import LSKNET, Word, refuse_foreign
 from .stages import linear_ramp, reset_convolutions, stage_indices
 
-BATCH_NORM = dict(type="BN", requires_grad=True)
 LAYER_SCALE_INIT = 1e-2
 HEAD_CHANNELS = 32  # channels that share AttInv's gates; the stages have a multiple of it
 
@@ -155,9 +167,9 @@ class Block(nn.Module):
         freq_scale: Mapping[str, Any] | None,
     ) -> None:
         super().__init__()
-        self.norm1 = build_norm_layer(norm_cfg, dim)[1]
+        self.norm1 = norm_of_maps(norm_cfg, dim)
         self.attn = LSKAttention(dim, **att_inv)
-        self.norm2 = build_norm_layer(norm_cfg, dim)[1]
+        self.norm2 = norm_of_maps(norm_cfg, dim)
         self.mlp = ConvMLP(dim, int(dim * mlp_ratio), drop)
         self.gamma_1 = nn.Parameter(torch.full((dim,), LAYER_SCALE_INIT))
         self.gamma_2 = nn.Parameter(torch.full((dim,), LAYER_SCALE_INIT))
@@ -191,7 +203,7 @@ class Stage(nn.Module):
     ) -> None:
         super().__init__()
         self.proj = nn.Conv2d(in_channels, dim, patch_size, stride, patch_size // 2)
-        self.proj_norm = build_norm_layer(norm_cfg, dim)[1]
+        self.proj_norm = norm_of_maps(norm_cfg, dim)
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(dim, eps=1e-6)
 
@@ -216,7 +228,7 @@ class LSKNet(PretrainedBackbone):
         mlp_ratios: Hidden channels of the MLP over a stage's channels.
         drop_rate: Dropout in the MLP.
         drop_path_rate: Stochastic depth of the last block; it grows linearly from 0.
-        norm_cfg: The batch norms: BN, or SyncBN where a GPU holds few pictures.
+        norm_cfg: The batch norms: BN, also for None, or SyncBN where a GPU holds few pictures.
         out_indices: Stages whose output is returned, ascending from 0; -1 is the last.
         frozen_stages: This many first stages do not learn, FDAM's layers in them neither, and keep
             their running statistics; -1, as the toolkits write it, and 0 freeze none.
@@ -224,14 +236,19 @@ class LSKNet(PretrainedBackbone):
         fdam: None, or ``dict(freq_scale=True)``: see
             :func:`fdam_mm.models.fdam_cfg.parse_fdam`. ``att_inv=True`` adds the analogue of
             :class:`LSKAttention`.
+        pretrained: Deprecated: give ``init_cfg``.
         init_cfg: ``dict(type="Pretrained", checkpoint=...)`` to start from a file.
+        **foreign: Further arguments of the authors' class, at the values that mean what this one
+            does (:mod:`.foreign_words`).
 
     Shape: (B, in_channels, height, width) -> a tuple of (B, C_i, H_i, W_i), one per
     ``out_indices``, with H_i = ceil(height / 4 / 2**i).
 
     Raises:
-        ValueError: Per-stage settings of different lengths, an odd number of channels, stages that
-            do not ascend, or a stage or a setting of ``fdam`` that does not exist.
+        ConfigError: An argument of another type, range or length than it needs, one that does not
+            exist, or an odd number of channels.
+        ValueError: A stage or a setting of ``fdam`` that does not exist, or stages that do not
+            ascend.
     """
 
     def __init__(
@@ -242,15 +259,27 @@ class LSKNet(PretrainedBackbone):
         mlp_ratios: Sequence[float] = (8, 8, 4, 4),
         drop_rate: float = 0.0,
         drop_path_rate: float = 0.0,
-        norm_cfg: Mapping[str, Any] = BATCH_NORM,
+        norm_cfg: Mapping[str, Any] | None = BATCH_NORM,
         out_indices: int | Sequence[int] = (0, 1, 2, 3),
         frozen_stages: int = -1,
         with_cp: bool = False,
         fdam: Mapping[str, Any] | None = None,
+        pretrained: str | None = None,
         init_cfg: Mapping[str, Any] | None = None,
+        **foreign: Any,
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
-        _check(embed_dims, depths, mlp_ratios, frozen_stages)
+        super().__init__(init_cfg=start_from(init_cfg, pretrained))
+        _check_stages(embed_dims, depths, mlp_ratios)
+        own = dict(
+            in_chans=Word((in_channels,), "write in_channels"),
+            num_stages=Word((len(embed_dims),), "embed_dims and depths have one value per stage"),
+        )
+        refuse_foreign(type(self), foreign, LSKNET | own)
+        check_counts(in_channels=in_channels)
+        check_rates(drop_rate=drop_rate, drop_path_rate=drop_path_rate)
+        check_flags(with_cp=with_cp)
+        check_frozen_stages(frozen_stages, len(embed_dims))
+        norm_cfg = BATCH_NORM if norm_cfg is None else norm_cfg
         att_inv, freq_scale = parse_fdam(fdam)
         self.out_indices = stage_indices(out_indices, len(embed_dims))
         self.frozen_stages, self.with_cp = frozen_stages, with_cp
@@ -284,21 +313,20 @@ class LSKNet(PretrainedBackbone):
             stage.eval().requires_grad_(False)
 
 
-def _check(
-    embed_dims: Sequence[int],
-    depths: Sequence[int],
-    mlp_ratios: Sequence[float],
-    frozen_stages: int,
+def _check_stages(
+    embed_dims: Sequence[int], depths: Sequence[int], mlp_ratios: Sequence[float]
 ) -> None:
+    check_per_stage(embed_dims=embed_dims, depths=depths)
+    check_sequence("mlp_ratios", mlp_ratios)
+    for stage, ratio in enumerate(mlp_ratios):
+        check_positive(**{f"mlp_ratios[{stage}]": ratio})
     lengths = [len(setting) for setting in (embed_dims, depths, mlp_ratios)]
     if len(set(lengths)) != 1:
-        raise ValueError(
+        raise ConfigError(
             f"embed_dims, depths and mlp_ratios need one value per stage, got {lengths}"
         )
     if any(dim % 2 for dim in embed_dims):
-        raise ValueError(f"embed_dims {tuple(embed_dims)} must be even: each kernel takes half")
-    if not -1 <= frozen_stages <= len(embed_dims):
-        raise ValueError(f"frozen_stages is {frozen_stages}, expected -1 .. {len(embed_dims)}")
+        raise ConfigError(f"embed_dims {tuple(embed_dims)} must be even: each kernel takes half")
 
 
 def _checkpointed(block: Block, x: Tensor) -> Tensor:

@@ -7,26 +7,36 @@ Legend of the shape comments: B batch, H x W grid of a stage, N = H * W tokens, 
 keys and values, n = h * w, C channels, heads the number of attention heads.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mmcv.cnn import build_activation_layer, build_norm_layer
 from mmcv.cnn.bricks import DropPath
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from fdam_mm.errors import ConfigError
 from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.models.fdam_cfg import parse_fdam
 
+from .arguments import (
+    GELU,
+    LAYER_NORM,
+    activation,
+    check_counts,
+    check_flags,
+    check_per_stage,
+    check_positive,
+    check_rates,
+    norm_of_tokens,
+    start_from,
+)
 from .base import PretrainedBackbone
+from .foreign_words import MIX_VISION_TRANSFORMER, refuse_foreign
 from .stages import linear_ramp, reset_convolutions, stage_indices
 
-LAYER_NORM = dict(type="LN", eps=1e-6)
-GELU = dict(type="GELU")
 VALUE_SOURCES = ("query", "reduced")
 
 
@@ -53,7 +63,7 @@ class OverlapPatchEmbed(nn.Module):
     ) -> None:
         super().__init__()
         self.projection = nn.Conv2d(in_channels, dim, patch_size, stride, patch_size // 2)
-        self.norm = build_norm_layer(norm_cfg, dim)[1]
+        self.norm = norm_of_tokens(norm_cfg, dim)
 
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """(B, C_in, height, width) -> tokens (B, N, C) and their grid (H, W)."""
@@ -134,7 +144,7 @@ class SpatialReductionAttention(nn.Module):
         self.sr = self.norm = None
         if sr_ratio > 1:
             self.sr = nn.Conv2d(dim, dim, sr_ratio, sr_ratio)
-            self.norm = build_norm_layer(norm_cfg, dim)[1]
+            self.norm = norm_of_tokens(norm_cfg, dim)
         self.att_inv = AttInv(dim, num_heads, **att_inv)
         self.proj_drop = nn.Dropout(proj_drop)
 
@@ -176,7 +186,7 @@ class MixFFN(nn.Module):
         self.layers = nn.Sequential(
             nn.Conv2d(dim, hidden, 1),
             nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden),
-            build_activation_layer(act_cfg),
+            activation(act_cfg),
             nn.Dropout(drop),
             nn.Conv2d(hidden, dim, 1),
             nn.Dropout(drop),
@@ -212,11 +222,11 @@ class Block(nn.Module):
         freq_scale: Mapping[str, Any] | None,
     ) -> None:
         super().__init__()
-        self.norm1 = build_norm_layer(norm_cfg, dim)[1]
+        self.norm1 = norm_of_tokens(norm_cfg, dim)
         self.attn = SpatialReductionAttention(
             dim, num_heads, sr_ratio, qkv_bias, attn_drop, drop, norm_cfg, **att_inv
         )
-        self.norm2 = build_norm_layer(norm_cfg, dim)[1]
+        self.norm2 = norm_of_tokens(norm_cfg, dim)
         self.ffn = MixFFN(dim, int(dim * mlp_ratio), act_cfg, drop)
         self.drop_path = DropPath(drop_path)
         self.freq_scale_1 = None if freq_scale is None else FreqScale(dim, **freq_scale)
@@ -261,14 +271,17 @@ class FDAMMixVisionTransformer(PretrainedBackbone):
         fdam: None, or ``dict(att_inv=True, freq_scale=True)``: see
             :func:`fdam_mm.models.fdam_cfg.parse_fdam`. ``att_inv`` may hold ``value_source``,
             ``"query"`` or ``"reduced"``: see :class:`SpatialReductionAttention`.
+        **foreign: Words of other backbones, at the values that mean what this one does
+            (:mod:`.foreign_words`).
 
     Shape: (B, in_channels, height, width) -> a tuple of (B, C_i, H_i, W_i), one per
     ``out_indices``; with the default strides H_i = ceil(height / 4 / 2**i).
 
     Raises:
-        ValueError: Per-stage settings of other lengths than ``num_stages``, a stage or a setting
-            of ``fdam`` that does not exist, stages that do not ascend, or ``init_cfg`` beside
-            ``pretrained``.
+        ConfigError: An argument of another type, range or length than it needs, one that does not
+            exist, or ``init_cfg`` beside ``pretrained``.
+        ValueError: A stage or a setting of ``fdam`` that does not exist, or stages that do not
+            ascend.
     """
 
     def __init__(
@@ -293,9 +306,17 @@ class FDAMMixVisionTransformer(PretrainedBackbone):
         init_cfg: Mapping[str, Any] | None = None,
         with_cp: bool = False,
         fdam: Mapping[str, Any] | None = None,
+        **foreign: Any,
     ) -> None:
-        super().__init__(init_cfg=_init_cfg(init_cfg, pretrained))
+        super().__init__(init_cfg=start_from(init_cfg, pretrained))
+        refuse_foreign(type(self), foreign, MIX_VISION_TRANSFORMER)
+        check_counts(in_channels=in_channels, embed_dims=embed_dims, num_stages=num_stages)
         _check_stages(num_stages, num_layers, num_heads, patch_sizes, strides, sr_ratios)
+        check_positive(mlp_ratio=mlp_ratio)
+        check_rates(
+            drop_rate=drop_rate, attn_drop_rate=attn_drop_rate, drop_path_rate=drop_path_rate
+        )
+        check_flags(qkv_bias=qkv_bias, with_cp=with_cp)
         att_inv, freq_scale = parse_fdam(fdam, dict(value_source=VALUE_SOURCES))
         self.out_indices = stage_indices(out_indices, num_stages)
         self.with_cp = with_cp
@@ -324,7 +345,7 @@ class FDAMMixVisionTransformer(PretrainedBackbone):
                 )
                 for drop_path in drop_paths[stage]
             )
-            norm = build_norm_layer(norm_cfg, dim)[1]
+            norm = norm_of_tokens(norm_cfg, dim)
             self.layers.append(nn.ModuleList([embed, blocks, norm]))
             in_channels = dim
         reset_convolutions(self)
@@ -344,22 +365,24 @@ class FDAMMixVisionTransformer(PretrainedBackbone):
         return tuple(outs)
 
 
-def _init_cfg(
-    init_cfg: Mapping[str, Any] | None, pretrained: str | None
-) -> Mapping[str, Any] | None:
-    if pretrained is None:
-        return init_cfg
-    if init_cfg is not None:
-        raise ValueError("give init_cfg or pretrained, not both")
-    message = 'pretrained is deprecated, use init_cfg=dict(type="Pretrained", checkpoint=...)'
-    warnings.warn(message, DeprecationWarning, stacklevel=3)
-    return dict(type="Pretrained", checkpoint=pretrained)
-
-
-def _check_stages(num_stages: int, *per_stage: Sequence[int]) -> None:
-    lengths = [len(setting) for setting in per_stage]
+def _check_stages(
+    num_stages: int,
+    num_layers: Sequence[int],
+    num_heads: Sequence[int],
+    patch_sizes: Sequence[int],
+    strides: Sequence[int],
+    sr_ratios: Sequence[int],
+) -> None:
+    per_stage = dict(
+        num_layers=num_layers,
+        num_heads=num_heads,
+        patch_sizes=patch_sizes,
+        strides=strides,
+        sr_ratios=sr_ratios,
+    )
+    check_per_stage(**per_stage)
+    lengths = [len(setting) for setting in per_stage.values()]
     if any(length != num_stages for length in lengths):
-        raise ValueError(
-            f"num_layers, num_heads, patch_sizes, strides and sr_ratios need {num_stages} values "
-            f"each (num_stages), got {lengths}"
+        raise ConfigError(
+            f"{', '.join(per_stage)} need {num_stages} values each (num_stages), got {lengths}"
         )

@@ -7,14 +7,19 @@ from mmengine.logging import print_log
 from torch import Tensor, cat, nn, tensor
 from torch.nn import functional as F
 
+MODES = ("bicubic", "bilinear")
 
-def resize_position(position: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
-    """Resize the grid part of a position embedding bicubically (``align_corners=False``).
+
+def resize_position(
+    position: Tensor, old: tuple[int, int], new: tuple[int, int], mode: str = "bicubic"
+) -> Tensor:
+    """Resize the grid part of a position embedding (``align_corners=False``).
 
     Args:
         position: (1, P + old_h * old_w, C); the first P positions (class token) are kept.
         old: Grid of ``position``.
         new: Wanted grid.
+        mode: One of :data:`MODES`.
 
     Returns:
         (1, P + new_h * new_w, C).
@@ -25,7 +30,7 @@ def resize_position(position: Tensor, old: tuple[int, int], new: tuple[int, int]
     num_prefix = position.shape[1] - old[0] * old[1]
     prefix, grid = position[:, :num_prefix], position[:, num_prefix:]
     grid = grid.transpose(1, 2).unflatten(2, old)  # (1, C, old_h, old_w)
-    grid = F.interpolate(grid, size=new, mode="bicubic", align_corners=False)
+    grid = F.interpolate(grid, size=new, mode=mode, align_corners=False)
     return cat([prefix, grid.flatten(2).transpose(1, 2)], dim=1)
 
 
@@ -47,11 +52,12 @@ def adapt_position(module: nn.Module, state: dict[str, Tensor], prefix: str, *_:
     A class token that the module does not keep is dropped together with its position (and a
     distillation token's); where the module keeps one and the checkpoint has no position for it
     (DeiT-III), that position is zero. The grid is resized to the module's. It is the one that
-    :func:`save_grid` kept, else a square, as those of all ImageNet files are. Positions that are
-    neither are left alone: they fit as they are, or the loader reports them.
+    :func:`save_grid` kept, else a square, as those of all ImageNet files are, else the module's
+    own beside a class token, as in files of mmseg. Positions that are none of these are left
+    alone: they fit as they are, or the loader reports them.
 
     Args:
-        module: Has ``pos_embed``, ``cls_token`` (or None) and ``grid``.
+        module: Has ``pos_embed``, ``cls_token`` (or None), ``grid`` and ``interpolate_mode``.
         state: The state dict being loaded, changed in place.
         prefix: The module's prefix in ``state``.
     """
@@ -68,13 +74,16 @@ def adapt_position(module: nn.Module, state: dict[str, Tensor], prefix: str, *_:
         old = _square(position.shape[1] - keep)
     else:
         old = _square(position.shape[1], most_extra=2) if saved is None else tuple(saved.tolist())
+    if old is None and position.shape[1] == module.grid[0] * module.grid[1] + 1:
+        old = module.grid
     num_prefix = -1 if old is None else position.shape[1] - old[0] * old[1]
     if not 0 <= num_prefix <= 2 or (old, num_prefix) == (module.grid, keep):
         return
     head, grid = position[:, :num_prefix][:, :keep], position[:, num_prefix:]
     if keep > num_prefix:
         head = position.new_zeros(1, 1, position.shape[2])
-    state[key] = cat([head, resize_position(grid, old, module.grid)], dim=1)
+    grid = resize_position(grid, old, module.grid, module.interpolate_mode)
+    state[key] = cat([head, grid], dim=1)
     print_log(
         f"{key}: {num_prefix} + {old[0]} x {old[1]} positions fitted to "
         f"{keep} + {module.grid[0]} x {module.grid[1]}",

@@ -6,6 +6,8 @@ from math import sqrt
 
 from torch import nn
 
+from fdam_mm.errors import ConfigError
+
 
 def stage_indices(
     indices: int | Sequence[int], num_stages: int, what: str = "stages"
@@ -13,10 +15,13 @@ def stage_indices(
     """``out_indices`` as a tuple of indices from 0; -1 is the last of ``num_stages``.
 
     Raises:
+        ConfigError: They are no whole numbers.
         ValueError: One does not exist, or they do not ascend: maps come out in the model's order,
             each once.
     """
-    indices = (indices,) if isinstance(indices, int) else tuple(indices)
+    indices = tuple(indices) if isinstance(indices, list | tuple) else (indices,)
+    if not indices or not all(type(i) is int for i in indices):
+        raise ConfigError(f"out_indices is {indices}, expected whole numbers")
     if not all(-num_stages <= i < num_stages for i in indices):
         raise ValueError(f"out_indices {indices} name {what} outside 0 .. {num_stages - 1}")
     wrapped = tuple(i % num_stages for i in indices)

@@ -3,6 +3,7 @@
 import difflib
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,12 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fdam_mm.checkpoints import load, load_state, unwrap
-from fdam_mm.errors import CheckpointMismatchError, UnsafeCheckpointError
+from fdam_mm.errors import CheckpointMismatchError, ConfigError, UnsafeCheckpointError
 from fdam_mm.inject import Report, apply_fdam
 from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.models.fdam_cfg import parse_fdam
 
+from .arguments import check_counts, check_flags, check_rates, start_from
 from .base import PretrainedBackbone
+from .foreign_words import TIMM, TIMM_MAYBE, Word, refuse_foreign
 from .stages import stage_indices
 
 # Settings by which a family of timm takes inputs of any size, by the module that defines it.
@@ -32,6 +35,8 @@ _ANY_SIZE = {
     "swin_transformer": dict(strict_img_size=False),
     "swin_transformer_v2": dict(strict_img_size=False),
 }
+_UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
+_RATE = re.compile(r"(.*_)?drop(_.*)?_rate")
 _AVERAGED = ("state_dict_ema", "model_ema")
 
 
@@ -64,10 +69,13 @@ class FDAMTimmBackbone(PretrainedBackbone):
         init_cfg: ``dict(type="Pretrained", checkpoint=...)`` to start from a backbone or a whole
             model that was trained with this class.
         **settings: Further settings of the timm model, e.g. ``img_size`` or ``drop_path_rate``.
+            Words of other backbones are taken at the values that mean what this one does
+            (:mod:`.foreign_words`).
 
     Shape: (B, in_channels, height, width) -> a tuple of (B, C, H, W), one per map.
 
     Raises:
+        ConfigError: An argument of another type or range than it needs, or that does not exist.
         ValueError: A model that timm has not, maps that it has not or that do not ascend, a module
             to freeze that does not exist, or a model that FDAM cannot serve.
     """
@@ -87,7 +95,18 @@ class FDAMTimmBackbone(PretrainedBackbone):
         init_cfg: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
+        super().__init__(init_cfg=start_from(init_cfg))
+        _check(model_name, pretrained, frozen)
+        check_counts(in_channels=in_channels)
+        check_flags(allow_pickle=allow_pickle, out_norm=out_norm, with_cp=with_cp)
+        if pad_multiple is not None:
+            check_counts(pad_multiple=pad_multiple)
+        settings = {k: v for k, v in settings.items() if v is not None}  # as timm does
+        check_rates(**{k: v for k, v in settings.items() if _RATE.fullmatch(k)})
+        words = TIMM | dict(in_chans=Word((in_channels,), "write in_channels"))
+        foreign = {k: v for k, v in settings.items() if k in words}
+        refuse_foreign(type(self), foreign, words)
+        settings = {k: v for k, v in settings.items() if k not in words}
         self.pretrained, self.allow_pickle = pretrained, allow_pickle
         self.settings = dict(
             model_name=model_name,
@@ -96,7 +115,7 @@ class FDAMTimmBackbone(PretrainedBackbone):
             in_chans=in_channels,
             **{**_any_size(model_name), **settings},
         )
-        self.timm_model = _create(self.settings)
+        self.timm_model = self._create()
         self.channels_last = self.timm_model.output_fmt == "NHWC"
         self.feature_info = self.timm_model.feature_info
         self.pad_multiple = pad_multiple or _patch_size(self.timm_model)
@@ -108,6 +127,25 @@ class FDAMTimmBackbone(PretrainedBackbone):
             getattr(self.timm_model, "model", self.timm_model).set_grad_checkpointing(True)
         self.frozen = tuple(frozen)
         self._freeze()
+
+    def _create(self) -> nn.Module:
+        """timm's model, without the words that it does not know and that ask for what it does."""
+        while True:
+            try:
+                return _create(self.settings)
+            except TypeError as error:
+                name = _UNEXPECTED.search(str(error))
+                if name is None or name[1] not in self.settings:
+                    raise self._unbuilt(error) from error
+                refuse_foreign(type(self), {name[1]: self.settings[name[1]]}, TIMM_MAYBE)
+                del self.settings[name[1]]
+            except (AssertionError, RuntimeError) as error:
+                raise self._unbuilt(error) from error
+
+    def _unbuilt(self, error: Exception) -> ConfigError:
+        given = {k: v for k, v in self.settings.items() if k != "features_only"}
+        reason = " ".join(f"{type(error).__name__} {error}".split())[:300]
+        return ConfigError(f"timm cannot build this model: {reason}. It was given {given}")
 
     def _apply_fdam(self, fdam: Mapping[str, Any] | None) -> Report | None:
         parse_fdam(fdam)  # refuses what does not exist
@@ -198,6 +236,15 @@ class FDAMTimmBackbone(PretrainedBackbone):
         super().train(mode)
         self._freeze()
         return self
+
+
+def _check(model_name: str, pretrained: bool | str, frozen: Sequence[str]) -> None:
+    if not isinstance(model_name, str):
+        raise ConfigError(f"model_name is {model_name!r}, expected the name of a model of timm")
+    if not isinstance(pretrained, bool | str):
+        raise ConfigError(f"pretrained is {pretrained!r}, expected True, False or a path")
+    if not isinstance(frozen, list | tuple) or not all(isinstance(n, str) for n in frozen):
+        raise ConfigError(f"frozen is {frozen!r}, expected a list of names of modules")
 
 
 def _read(file: str, allow_pickle: bool) -> dict[str, Tensor]:

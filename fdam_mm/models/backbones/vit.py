@@ -13,11 +13,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from fdam_mm.errors import ConfigError
 from fdam_mm.layers import AttInvAttention, FreqScale
 from fdam_mm.models.fdam_cfg import parse_fdam
 
+from .arguments import (
+    GELU,
+    LAYER_NORM,
+    activation,
+    check_counts,
+    check_flags,
+    check_frozen_stages,
+    check_numbers,
+    check_positive,
+    check_rates,
+    norm_of_tokens,
+    start_from,
+    two_sides,
+)
 from .base import PretrainedBackbone
-from .position import adapt_position, resize_position, save_grid
+from .foreign_words import VISION_TRANSFORMER, refuse_foreign
+from .position import MODES, adapt_position, resize_position, save_grid
 from .stages import linear_ramp, stage_indices
 
 
@@ -28,10 +44,10 @@ class PatchEmbed(nn.Module):
     without it what is left over there is not seen.
     """
 
-    def __init__(self, in_channels: int, dim: int, patch_size: int, pad: bool = True) -> None:
+    def __init__(self, in_channels: int, dim: int, patch_size: int, bias: bool, pad: bool) -> None:
         super().__init__()
         self.patch_size, self.pad = patch_size, pad
-        self.proj = nn.Conv2d(in_channels, dim, patch_size, patch_size)
+        self.proj = nn.Conv2d(in_channels, dim, patch_size, patch_size, bias=bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """(B, 3, height, width) -> tokens (B, N, C) and their grid (H, W)."""
@@ -43,15 +59,17 @@ class PatchEmbed(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Two linears with a GELU between."""
+    """Two linears with an activation between, and dropout after both."""
 
-    def __init__(self, dim: int, hidden: int) -> None:
+    def __init__(self, dim: int, hidden: int, act_cfg: Mapping[str, Any], drop: float) -> None:
         super().__init__()
         self.fc1 = nn.Linear(dim, hidden)
+        self.act = activation(act_cfg)
         self.fc2 = nn.Linear(hidden, dim)
+        self.drop = nn.Dropout(drop)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
+        return self.drop(self.fc2(self.drop(self.act(self.fc1(x)))))
 
 
 class Block(nn.Module):
@@ -69,16 +87,22 @@ class Block(nn.Module):
         num_heads: int,
         mlp_ratio: float,
         qkv_bias: bool,
+        drop: float,
+        attn_drop: float,
         drop_path: float,
         layer_scale_init: float | None,
+        act_cfg: Mapping[str, Any],
+        norm_cfg: Mapping[str, Any],
         att_inv: Mapping[str, Any],
         freq_scale: Mapping[str, Any] | None,
     ) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = AttInvAttention(dim, num_heads, qkv_bias=qkv_bias, **att_inv)
-        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
-        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+        self.norm1 = norm_of_tokens(norm_cfg, dim)
+        self.attn = AttInvAttention(
+            dim, num_heads, qkv_bias, attn_drop=attn_drop, proj_drop=drop, **att_inv
+        )
+        self.norm2 = norm_of_tokens(norm_cfg, dim)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio), act_cfg, drop)
         self.drop_path = DropPath(drop_path)
         self.freq_scale_1 = None if freq_scale is None else FreqScale(dim, **freq_scale)
         self.freq_scale_2 = None if freq_scale is None else FreqScale(dim, **freq_scale)
@@ -104,14 +128,16 @@ class Block(nn.Module):
 class FDAMVisionTransformer(PretrainedBackbone):
     """DeiT (no LayerScale) or DeiT-III (``layer_scale_init=1e-4``), plain or with FDAM.
 
-    With ``fdam=None`` it computes what mmseg's ``VisionTransformer`` does. Weights load from this
-    class, from mmseg's, from the original DeiT and DeiT-III files, from timm and from the released
-    FDAM models (:mod:`fdam_mm.checkpoints`). A position grid of another size is resized
-    bicubically when weights are loaded, and to the grid of each input. One that is no square is
-    saved beside the weights (``pos_grid``); a file without it is taken for square.
+    With ``fdam=None`` it computes what mmseg's ``VisionTransformer`` does, and it takes that
+    class's arguments (:mod:`.foreign_words` has those that change nothing here). Weights load from
+    this class, from mmseg's, from the original DeiT and DeiT-III files, from timm and from the
+    released FDAM models (:mod:`fdam_mm.checkpoints`). A position grid of another size is resized
+    when weights are loaded, and to the grid of each input. One that is no square is saved beside
+    the weights (``pos_grid``); a file without it is taken for square.
 
     Args:
-        img_size: Height and width in pixels that the position grid stands for.
+        img_size: Height and width in pixels that the position grid stands for; one number is
+            both.
         patch_size: Side of a patch in pixels.
         in_channels: Channels of the input.
         embed_dims: Channels C of a token.
@@ -119,12 +145,21 @@ class FDAMVisionTransformer(PretrainedBackbone):
         num_heads: Attention heads.
         mlp_ratio: Hidden channels of the MLP over C.
         qkv_bias: Bias on queries, keys and values.
+        patch_bias: Bias on the patch embedding.
         out_indices: Blocks whose output is returned, ascending from 0; -1 is the last.
+        drop_rate: Dropout after the position, after the attention and in the MLP.
+        attn_drop_rate: Dropout on the attention matrix.
         drop_path_rate: Stochastic depth of the last block.
         drop_path_ramp: It grows linearly from 0 at the first block, as in DeiT and mmseg; False is
             the same rate for every block, as in DeiT-III.
         layer_scale_init: Start value of LayerScale; None leaves LayerScale out.
         with_cls_token: Keep a class token; it stays out of FreqScale's map and of the outputs.
+        output_cls_token: Return ``[map, class token (B, C)]`` in place of each map, as mmseg's
+            DPT head takes it.
+        act_cfg: Activation of the MLP.
+        norm_cfg: Every norm.
+        final_norm: A norm on the output of the last block.
+        interpolate_mode: How positions are resized, ``"bicubic"`` or ``"bilinear"``.
         with_cp: Activation checkpointing of every block: less memory, a second forward.
         frozen_stages: 0 freezes the patch and position embedding, k > 0 also the first k blocks,
             FDAM's layers in them too; -1 nothing.
@@ -132,14 +167,18 @@ class FDAMVisionTransformer(PretrainedBackbone):
             False leaves out what is left over there, as the released FDAM models do.
         fdam: None, or ``dict(att_inv=True, freq_scale=True)``: see
             :func:`fdam_mm.models.fdam_cfg.parse_fdam`.
+        pretrained: Deprecated, as in mmseg: give ``init_cfg``.
         init_cfg: ``dict(type="Pretrained", checkpoint=...)`` to start from a file.
+        **foreign: Further arguments of mmseg's class, at the values that mean what this one does.
 
     Shape: (B, in_channels, height, width) -> a tuple of (B, C, height / patch_size,
     width / patch_size), one per ``out_indices``; rounded up with ``pad_patches``, else down.
 
     Raises:
-        ValueError: An index, a stage or a setting of ``fdam`` that does not exist, indices that do
-            not ascend, a size that is not positive, or channels that the heads do not divide.
+        ConfigError: An argument of another type or range than it needs, one that does not exist,
+            or channels that the heads do not divide.
+        ValueError: An index or a setting of ``fdam`` that does not exist, or indices that do not
+            ascend.
     """
 
     def __init__(
@@ -152,31 +191,75 @@ class FDAMVisionTransformer(PretrainedBackbone):
         num_heads: int = 12,
         mlp_ratio: float = 4,
         qkv_bias: bool = True,
+        patch_bias: bool = True,
         out_indices: int | Sequence[int] = (2, 5, 8, 11),
+        drop_rate: float = 0.0,
+        attn_drop_rate: float = 0.0,
         drop_path_rate: float = 0.0,
         drop_path_ramp: bool = True,
         layer_scale_init: float | None = None,
         with_cls_token: bool = False,
+        output_cls_token: bool = False,
+        act_cfg: Mapping[str, Any] = GELU,
+        norm_cfg: Mapping[str, Any] = LAYER_NORM,
+        final_norm: bool = False,
+        interpolate_mode: str = "bicubic",
         with_cp: bool = False,
         frozen_stages: int = -1,
         pad_patches: bool = True,
         fdam: Mapping[str, Any] | None = None,
+        pretrained: str | None = None,
         init_cfg: Mapping[str, Any] | None = None,
+        **foreign: Any,
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
-        _check(patch_size, embed_dims, num_layers, num_heads)
+        super().__init__(init_cfg=start_from(init_cfg, pretrained))
+        refuse_foreign(type(self), foreign, VISION_TRANSFORMER)
+        check_counts(
+            patch_size=patch_size,
+            in_channels=in_channels,
+            embed_dims=embed_dims,
+            num_layers=num_layers,
+            num_heads=num_heads,
+        )
+        check_positive(mlp_ratio=mlp_ratio)
+        check_rates(
+            drop_rate=drop_rate, attn_drop_rate=attn_drop_rate, drop_path_rate=drop_path_rate
+        )
+        check_flags(
+            qkv_bias=qkv_bias,
+            patch_bias=patch_bias,
+            drop_path_ramp=drop_path_ramp,
+            with_cls_token=with_cls_token,
+            output_cls_token=output_cls_token,
+            final_norm=final_norm,
+            with_cp=with_cp,
+            pad_patches=pad_patches,
+        )
+        if layer_scale_init is not None:
+            check_numbers(layer_scale_init=layer_scale_init)
+        check_frozen_stages(frozen_stages, num_layers)
+        if embed_dims % num_heads:
+            raise ConfigError(
+                f"embed_dims {embed_dims} is not a multiple of num_heads {num_heads}"
+            )
+        if output_cls_token and not with_cls_token:
+            raise ConfigError("output_cls_token=True needs with_cls_token=True")
+        if interpolate_mode not in MODES:
+            raise ConfigError(f"interpolate_mode is {interpolate_mode!r}, expected one of {MODES}")
         att_inv, freq_scale = parse_fdam(fdam)
-        height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
+        height, width = two_sides("img_size", img_size)
         self.grid = (height // patch_size, width // patch_size)
+        if 0 in self.grid:
+            raise ConfigError(f"img_size {img_size!r} is smaller than patch_size {patch_size}")
         self.out_indices = stage_indices(out_indices, num_layers, "blocks")
-        if not -1 <= frozen_stages <= num_layers:
-            raise ValueError(f"frozen_stages {frozen_stages} is not in -1 .. {num_layers}")
+        self.interpolate_mode, self.output_cls_token = interpolate_mode, output_cls_token
         self.with_cp, self.frozen_stages = with_cp, frozen_stages
 
-        self.patch_embed = PatchEmbed(in_channels, embed_dims, patch_size, pad_patches)
+        self.patch_embed = PatchEmbed(in_channels, embed_dims, patch_size, patch_bias, pad_patches)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims)) if with_cls_token else None
         num_tokens = self.grid[0] * self.grid[1] + int(with_cls_token)
         self.pos_embed = nn.Parameter(torch.zeros(1, num_tokens, embed_dims))
+        self.pos_drop = nn.Dropout(drop_rate)
         drop_paths = [drop_path_rate] * num_layers
         if drop_path_ramp:
             (drop_paths,) = linear_ramp(drop_path_rate, [num_layers])
@@ -186,16 +269,22 @@ class FDAMVisionTransformer(PretrainedBackbone):
                 num_heads,
                 mlp_ratio,
                 qkv_bias,
+                drop_rate,
+                attn_drop_rate,
                 drop_path,
                 layer_scale_init,
+                act_cfg,
+                norm_cfg,
                 att_inv,
                 freq_scale,
             )
             for drop_path in drop_paths
         )
+        self.final_norm = norm_of_tokens(norm_cfg, embed_dims) if final_norm else None
         self._reset_parameters()
         self.register_state_dict_post_hook(save_grid)
         self.register_load_state_dict_pre_hook(adapt_position)
+        self.register_load_state_dict_pre_hook(_drop_zero_bias)
         self._freeze()
 
     def _reset_parameters(self) -> None:
@@ -218,16 +307,24 @@ class FDAMVisionTransformer(PretrainedBackbone):
                 x = checkpoint(block, x, hw, use_reentrant=False)
             else:
                 x = block(x, hw)
+            if self.final_norm is not None and index == len(self.blocks) - 1:
+                x = self.final_norm(x)
             if index in self.out_indices:
-                patches = x[:, x.shape[1] - hw[0] * hw[1] :]
-                outs.append(patches.transpose(1, 2).unflatten(2, hw).contiguous())
+                outs.append(self._output(x, hw))
         return tuple(outs)
+
+    def _output(self, x: Tensor, hw: tuple[int, int]) -> Tensor | list[Tensor]:
+        """Tokens (B, N, C) -> map (B, C, H, W), with the class token (B, C) where it is asked."""
+        patches = x[:, x.shape[1] - hw[0] * hw[1] :]
+        patches = patches.transpose(1, 2).unflatten(2, hw).contiguous()
+        return [patches, x[:, 0]] if self.output_cls_token else patches
 
     def _add_position(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
         """Prepend the class token, where there is one, and add the position resized to ``hw``."""
         if self.cls_token is not None:
             x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)
-        return x + resize_position(self.pos_embed, self.grid, hw)
+        position = resize_position(self.pos_embed, self.grid, hw, self.interpolate_mode)
+        return self.pos_drop(x + position)
 
     def _freeze(self) -> None:
         if self.frozen_stages < 0:
@@ -245,12 +342,16 @@ class FDAMVisionTransformer(PretrainedBackbone):
         return self
 
 
-def _check(patch_size: int, embed_dims: int, num_layers: int, num_heads: int) -> None:
-    sizes = dict(
-        patch_size=patch_size, embed_dims=embed_dims, num_layers=num_layers, num_heads=num_heads
-    )
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} is {size}, expected 1 or more")
-    if embed_dims % num_heads:
-        raise ValueError(f"embed_dims {embed_dims} is not a multiple of num_heads {num_heads}")
+def _drop_zero_bias(
+    module: FDAMVisionTransformer, state: dict[str, Tensor], prefix: str, *_: Any
+) -> None:
+    """``load_state_dict`` pre-hook: in a patch embedding without bias, zeros are none.
+
+    Args:
+        module: Whose weights are loaded.
+        state: The state dict being loaded, changed in place.
+        prefix: The module's prefix in ``state``.
+    """
+    bias = f"{prefix}patch_embed.proj.bias"
+    if module.patch_embed.proj.bias is None and bias in state and not state[bias].any():
+        del state[bias]

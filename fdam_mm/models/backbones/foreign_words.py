@@ -1,0 +1,125 @@
+"""What the words of other toolkits' backbones mean here, so that a config needs another ``type``
+and nothing else.
+
+A word that does something here is an argument of the backbone. The others stand below, with the
+values by which they ask for what our backbone does anyway. Any other value, and a word that nobody
+knows, is refused by name.
+"""
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fdam_mm.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Word:
+    """An argument of another toolkit's backbone that ours has not.
+
+    Args:
+        same: Values that ask for what ours does anyway; None where every value does.
+        remedy: What to do in place of any other.
+    """
+
+    same: tuple[Any, ...] | None
+    remedy: str
+
+    def accepts(self, value: Any) -> bool:
+        return self.same is None or _plain(value) in [_plain(v) for v in self.same]
+
+
+_WITHOUT = "this backbone does without; leave the argument out"
+_OUT_SHAPE = Word(("NCHW",), "the outputs are maps (B, C, H, W); leave the argument out")
+_FROZEN_EXCLUDE = "use frozen_stages=k, which freezes the embedding and the first k blocks"
+_FREEZE_STATISTICS = "use {}, which keeps the running statistics too"
+
+VISION_TRANSFORMER = dict(
+    patch_pad=Word(("corner",), "write pad_patches=False in place of patch_pad=0"),
+    out_origin=Word((False,), "what the blocks start from is not returned; use out_indices"),
+    patch_norm=Word((False,), _WITHOUT),
+    pre_norm=Word((False,), _WITHOUT),
+    num_fcs=Word((2,), "the MLP has two linears; set its width by mlp_ratio"),
+    norm_eval=Word((True, False), "a LayerNorm has no running statistics"),
+    frozen_exclude=Word((["all"],), _FROZEN_EXCLUDE),
+    out_shape=_OUT_SHAPE,
+)
+MIX_VISION_TRANSFORMER = dict(
+    img_size=Word(None, "there are no positions to resize"),
+    patch_norm=Word((True,), "every patch embedding ends in a norm; leave it out"),
+    final_norm=Word((True,), "every stage ends in a norm; leave it out"),
+    with_cls_token=Word((False,), "MiT has no class token; leave it out"),
+    output_cls_token=Word((False,), "MiT has no class token; leave it out"),
+    norm_eval=Word((True, False), "a LayerNorm has no running statistics"),
+    out_shape=_OUT_SHAPE,
+)
+LSKNET = dict(
+    img_size=Word(None, "there are no positions to resize"),
+    act_cfg=Word((dict(type="GELU"),), "LSKNet has GELU; leave it out"),
+    norm_layer=Word((None,), "every stage ends in a LayerNorm with eps 1e-6; leave it out"),
+    norm_eval=Word((False,), _FREEZE_STATISTICS.format("frozen_stages=k")),
+    out_shape=_OUT_SHAPE,
+)
+TIMM = dict(
+    norm_cfg=Word((), "use norm_layer, timm's word, e.g. norm_layer='layernorm'"),
+    act_cfg=Word((), "use act_layer, timm's word, e.g. act_layer='gelu'"),
+    features_only=Word((True,), "a backbone returns features; leave it out"),
+    patch_pad=Word(("corner",), "pad_multiple says how inputs are padded"),
+    out_origin=Word((False,), "use out_indices"),
+    with_cls_token=Word((True,), "the model decides; leave it out"),
+    output_cls_token=Word((False,), "class tokens are not returned; leave it out"),
+    interpolate_mode=Word(("bicubic",), "timm resizes positions bicubically; leave it out"),
+    num_fcs=Word((2,), "the model decides; leave it out"),
+    patch_bias=Word((True,), "the model decides; leave it out"),
+    norm_eval=Word((False,), _FREEZE_STATISTICS.format("frozen=[names of modules]")),
+    frozen_exclude=Word((["all"],), "use frozen=[names of modules]"),
+    out_shape=_OUT_SHAPE,
+)
+# Words that some models of timm have too; looked up where timm's model has them not.
+TIMM_MAYBE = dict(
+    drop_rate=Word((0.0,), "this model of timm has no such dropout; leave it out"),
+    attn_drop_rate=Word((0.0,), "this model of timm has no such dropout; leave it out"),
+    drop_path_rate=Word((0.0,), "this model of timm has no stochastic depth; leave it out"),
+    final_norm=Word((False,), "use out_norm=True for a LayerNorm on each map"),
+    patch_norm=Word((False,), "the model decides; leave it out"),
+    pre_norm=Word((False,), "the model decides; leave it out"),
+    img_size=Word(None, "the model takes any size"),
+)
+
+
+def refuse_foreign(backbone: type, given: Mapping[str, Any], words: Mapping[str, Word]) -> None:
+    """Refuse what ``given`` asks for and ``backbone`` does not do.
+
+    Args:
+        backbone: The class that was given them.
+        given: Keyword arguments that are not among its own.
+        words: Those that it understands.
+
+    Raises:
+        ConfigError: An argument that is not in ``words``, or a value that its word does not
+            accept.
+    """
+    for name, value in given.items():
+        if name not in words:
+            raise ConfigError(
+                f"{backbone.__name__} has no argument {name!r}{_near(backbone, name)}"
+            )
+        if not words[name].accepts(value):
+            expected = " or ".join(map(repr, words[name].same)) or "nothing"
+            raise ConfigError(
+                f"{backbone.__name__}: {name} is {value!r}, expected {expected}: "
+                f"{words[name].remedy}"
+            )
+
+
+def _near(backbone: type, name: str) -> str:
+    parameters = inspect.signature(backbone).parameters.values()
+    own = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+    near = difflib.get_close_matches(name, own)
+    return f"; near it: {', '.join(near)}" if near else f"; it has {', '.join(own)}"
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
