@@ -1,0 +1,321 @@
+"""Our models among torch's other tools: tracing, exporting, transforms, quantising, wrapping.
+
+Sizes of grids differ between the models, and each test starts without constants of any grid, so
+that the tool at hand is what sees a grid first.
+"""
+
+import io
+import itertools
+import warnings
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.func import functional_call, grad, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils import parametrizations, prune
+
+from fdam_mm.layers import AttInv, FreqScale
+from fdam_mm.layers.fourier import _cached_grid
+from fdam_mm.models import (
+    FDAMMixVisionTransformer,
+    FDAMVisionTransformer,
+    LSKNet,
+    MaskDINOPixelDecoder,
+)
+
+RELEASED = dict(att_inv=True, freq_scale=True)
+STAGES = dict(patch_sizes=(7, 3), strides=(4, 2), num_heads=(1, 2), sr_ratios=(2, 1))
+
+
+class PixelDecoder(MaskDINOPixelDecoder):
+    """Mask DINO's, of one picture's map: the others are its pooled copies."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        coarse = nn.functional.avg_pool2d(x, 2)
+        mask_features, maps = super().forward([x, coarse])
+        return (mask_features, *maps)
+
+
+def _vit() -> nn.Module:
+    return FDAMVisionTransformer(
+        img_size=32, patch_size=8, embed_dims=32, num_layers=1, num_heads=2, out_indices=0,
+        layer_scale_init=0.5, with_cls_token=True, fdam=RELEASED,
+    )  # fmt: skip
+
+
+def _mit() -> nn.Module:
+    return FDAMMixVisionTransformer(
+        embed_dims=16, num_stages=2, num_layers=(1, 1), out_indices=(0, 1), fdam=RELEASED, **STAGES
+    )
+
+
+def _lsknet() -> nn.Module:
+    sizes = dict(embed_dims=(16, 32), depths=(1, 1), mlp_ratios=(2, 2), out_indices=(0, 1))
+    return LSKNet(**sizes, fdam=RELEASED)
+
+
+def _mask_dino() -> nn.Module:
+    encoder = dict(num_layers=1, num_heads=2, num_points=2, feedforward_channels=24)
+    settings = dict(num_levels=2, num_encoder_inputs=2, num_groups=4, fdam=RELEASED)
+    return PixelDecoder((3, 3), 32, 8, encoder=encoder, **settings)
+
+
+# Every grid has a side of 2 or an odd one somewhere.
+MODELS = {
+    "vit": (_vit, (32, 16)),
+    "mit": (_mit, (28, 20)),
+    "lsknet": (_lsknet, (36, 28)),
+    "mask_dino": (_mask_dino, (10, 4)),
+}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept() -> None:
+    _cached_grid.cache_clear()
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def case(request: pytest.FixtureRequest) -> tuple[nn.Module, Tensor]:
+    """A model in evaluation mode with weights of ordinary size, and two pictures."""
+    make, size = MODELS[request.param]
+    torch.manual_seed(0)
+    model = make().eval()
+    for module in model.modules():
+        if isinstance(module, AttInv | FreqScale):
+            for parameter in module.parameters():
+                nn.init.normal_(parameter, std=0.3)
+    return model, torch.randn(2, 3, *size)
+
+
+def _last(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    return lambda x: model(x)[-1]
+
+
+def _close(
+    ours: tuple[Tensor, ...], expected: tuple[Tensor, ...], tolerance: float = 1e-4
+) -> None:
+    assert len(ours) == len(expected)
+    for a, b in zip(ours, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
+
+
+def test_jit_trace(case: tuple[nn.Module, Tensor]) -> None:
+    model, x = case
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        traced = torch.jit.trace(model, x)
+    _close(traced(x), model(x))
+    _close(traced(x.repeat(2, 1, 1, 1)), model(x.repeat(2, 1, 1, 1)))  # another batch
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_export(case: tuple[nn.Module, Tensor], strict: bool) -> None:
+    model, x = case
+    program = torch.export.export(model, (x,), strict=strict)
+    _close(program.module()(x), model(x))
+
+
+@pytest.mark.parametrize("dynamo", [True, False], ids=["dynamo", "legacy"])
+def test_onnx(case: tuple[nn.Module, Tensor], dynamo: bool) -> None:
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    model, x = case
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if dynamo:
+            torch.onnx.export(model, (x,), dynamo=True, verbose=False).save(file)
+        else:
+            torch.onnx.export(model, (x,), file, dynamo=False, opset_version=17)
+    session = runtime.InferenceSession(file.getvalue())
+    outs = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    _close(tuple(map(torch.from_numpy, outs)), tuple(y.detach() for y in model(x)), 1e-3)
+
+
+def test_meta_device(case: tuple[nn.Module, Tensor]) -> None:
+    model, x = case
+    outs = deepcopy(model).to("meta")(x.to("meta"))
+    assert [y.shape for y in outs] == [y.shape for y in model(x)]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_fake_tensors(name: str) -> None:
+    make, size = MODELS[name]
+    expected = make().eval()(torch.randn(2, 3, *size))
+    _cached_grid.cache_clear()
+    with FakeTensorMode():
+        outs = make().eval()(torch.randn(2, 3, *size))
+    assert [y.shape for y in outs] == [y.shape for y in expected]
+
+
+def test_vmap(case: tuple[nn.Module, Tensor]) -> None:
+    model, x = case
+    _close([y[:, 0] for y in vmap(model)(x[:, None])], model(x))
+
+
+def test_per_sample_gradients(case: tuple[nn.Module, Tensor]) -> None:
+    model, x = case
+    parameters = {name: p.detach() for name, p in model.named_parameters()}
+
+    def loss(parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+        return sum(y.sin().sum() for y in functional_call(model, parameters, x[None]))
+
+    ours = vmap(grad(loss), (None, 0))(parameters, x)
+    for index, picture in enumerate(x):
+        model.zero_grad()
+        sum(y.sin().sum() for y in model(picture[None])).backward()
+        for name, parameter in model.named_parameters():
+            expected = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            torch.testing.assert_close(ours[name][index], expected, rtol=1e-3, atol=1e-3)
+
+
+def test_double_backward(case: tuple[nn.Module, Tensor]) -> None:
+    """The gradient of a gradient's square, against finite differences along one direction.
+
+    torch's fused attention has no double backward, in any model: its plain form has.
+    """
+    model = deepcopy(case[0]).double()
+    x = case[1].double().requires_grad_()
+    direction = torch.randn_like(x)
+
+    def penalty(x: Tensor) -> Tensor:
+        (slope,) = torch.autograd.grad(_last(model)(x).sin().sum(), x, create_graph=True)
+        return slope.square().sum()
+
+    with sdpa_kernel(SDPBackend.MATH):
+        (ours,) = torch.autograd.grad(penalty(x), x)
+        step = 1e-5 * direction
+        expected = (penalty(x + step) - penalty(x - step)).detach() / 2e-5
+    torch.testing.assert_close((ours * direction).sum(), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_quantize_dynamic(case: tuple[nn.Module, Tensor]) -> None:
+    model, x = case
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        quantised = torch.ao.quantization.quantize_dynamic(deepcopy(model), {nn.Linear})
+    for ours, expected in zip(quantised(x), model(x), strict=True):
+        assert (ours - expected).norm() < 0.1 * expected.norm()
+
+
+class Lora(nn.Module):
+    """A linear with a low-rank update beside it; ``weight`` is the old one, as peft has it."""
+
+    def __init__(self, base: nn.Linear) -> None:
+        super().__init__()
+        self.base = base
+        self.down = nn.Linear(base.in_features, 2, bias=False)
+        self.up = nn.Linear(2, base.out_features, bias=False)
+
+    weight = property(lambda self: self.base.weight)
+    bias = property(lambda self: self.base.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.base(x) + self.up(self.down(x))
+
+    def merged(self) -> Tensor:
+        return self.base.weight + self.up.weight @ self.down.weight
+
+
+class Halved(nn.Module):
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight / 2
+
+
+def _lora(linear: nn.Linear) -> tuple[nn.Module, Tensor]:
+    lora = Lora(linear)
+    return lora, lora.merged().detach()
+
+
+def _pruned(linear: nn.Linear) -> tuple[nn.Module, Tensor]:
+    prune.l1_unstructured(linear, "weight", amount=0.5)
+    with torch.no_grad():
+        linear.weight_orig.mul_(3)  # as an optimizer would, after pruning
+    return linear, linear.weight_orig.detach() * linear.weight_mask
+
+
+def _parametrized(linear: nn.Linear) -> tuple[nn.Module, Tensor]:
+    torch.nn.utils.parametrize.register_parametrization(linear, "weight", Halved())
+    return linear, linear.weight.detach()
+
+
+def _weight_norm(linear: nn.Linear) -> tuple[nn.Module, Tensor]:
+    parametrizations.weight_norm(linear)
+    with torch.no_grad():
+        linear.parametrizations.weight.original0.mul_(2)
+    return linear, linear.weight.detach()
+
+
+def _hooked(linear: nn.Linear) -> tuple[nn.Module, Tensor]:
+    """An output hook that adds what a weight twice as large would."""
+    weight = linear.weight.detach()
+    linear.register_forward_hook(lambda _, args, out: out + nn.functional.linear(args[0], weight))
+    return linear, 2 * weight
+
+
+def _replaced_forward(linear: nn.Linear) -> tuple[nn.Module, Tensor]:
+    """As accelerate hooks into a module."""
+    weight, bias = linear.weight.detach() * 2, linear.bias
+    linear.forward = lambda x: nn.functional.linear(x, weight, bias)
+    return linear, weight
+
+
+def _linears(model: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Linear]]:
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.Linear:
+                yield parent, name, child
+
+
+@pytest.mark.parametrize(
+    "wrap", [_lora, _pruned, _parametrized, _weight_norm, _hooked, _replaced_forward]
+)
+def test_wrapped_linears(case: tuple[nn.Module, Tensor], wrap: Callable) -> None:
+    """A wrapper around every linear computes what the merged weights do."""
+    wrapped, merged = deepcopy(case[0]), deepcopy(case[0])
+    count = itertools.count()
+    pairs = zip(list(_linears(wrapped)), list(_linears(merged)), strict=True)
+    for (parent, name, linear), (_, _, plain) in pairs:
+        replacement, weight = wrap(linear)
+        setattr(parent, name, replacement)
+        plain.weight.data = weight
+        next(count)
+    assert next(count) >= 6  # the gates and the routing are among them
+    _close(wrapped(case[1]), merged(case[1]), 1e-3)
+
+
+def test_pruned_projections_of_mit() -> None:
+    """What is no linear is called too: a pruned weight follows the one that trains."""
+    torch.manual_seed(0)
+    model = _mit().eval()
+    projections = model.layers[0][1][0].attn.attn
+    prune.l1_unstructured(projections, "in_proj_weight", amount=0.5)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(torch.randn(1, 3, 28, 20))[-1].sum().backward()
+        optimizer.step()
+    model(torch.randn(1, 3, 28, 20))
+    expected = projections.in_proj_weight_orig * projections.in_proj_weight_mask
+    torch.testing.assert_close(projections.in_proj_weight, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_wrapped_layers_in_16_bit(dtype: torch.dtype) -> None:
+    """Gates and routing are computed in float32 with 16 bit weights, wrapped or not."""
+    torch.manual_seed(0)
+    att_inv, freq_scale = AttInv(32, 4).to(dtype), FreqScale(32).to(dtype)
+    x = torch.full((1, 6, 32), 500.0, dtype=dtype)  # squared, beyond fp16
+    v, y = torch.randn(2, 1, 6, 32).to(dtype)
+    expected = att_inv(x, v, y), freq_scale(v, (2, 3))
+    for parent, name, linear in (*_linears(att_inv), *_linears(freq_scale)):
+        wrapped = Lora(linear).to(dtype)
+        nn.init.zeros_(wrapped.up.weight)
+        setattr(parent, name, wrapped)
+    for ours, reference in zip((att_inv(x, v, y), freq_scale(v, (2, 3))), expected, strict=True):
+        assert ours.dtype == dtype and ours.isfinite().all()
+        torch.testing.assert_close(ours, reference, rtol=1e-2, atol=1e-2)
