@@ -35,7 +35,7 @@ class _SquaredReLULinear(torch.autograd.Function):
             if is_differentiated():
                 return plain_backward(_plain_squared_relu_linear, (x, weight), grad)
             relu = torch.relu(x).to(weight.dtype)  # (..., C)
-            grad_x = ((grad @ (2 * weight)) * relu).to(x.dtype)
+            grad_x = (grad @ (2 * weight)).mul_(relu).to(x.dtype)
             tokens = relu.mul_(relu).reshape(-1, relu.shape[-1])  # (T, C), T all tokens
             return grad_x, grad.reshape(-1, grad.shape[-1]).t() @ tokens
 
@@ -62,18 +62,22 @@ class _FrequencyMix(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         y, v, low, gamma_low, high, gamma_high = ctx.saved_tensors
-        grad_y, grad_v = grad, None
-        grad_low = grad_gamma_low = grad_high = grad_gamma_high = None
+        grad_v = grad_low = grad_gamma_low = grad_high = grad_gamma_high = None
         with float32_island(y):
             if is_differentiated():
                 return plain_backward(_plain_mix, ctx.saved_tensors, grad)
+            # Written in place are products with grad alone: under vmap it is batched, if anything.
+            grad_y = grad.clone(memory_format=torch.contiguous_format)
+            along_y = grad * y
             if low is not None:
-                grad_low, grad_gamma_low = _gate_grads(grad * y, low, gamma_low)
-                grad_y = grad_y + grad * low.to(y.dtype).unsqueeze(-1) * gamma_low.to(y.dtype)
+                grad_low, grad_gamma_low = _gate_grads(along_y, low, gamma_low)
+                scaled = grad * low.to(y.dtype).unsqueeze(-1)
+                grad_y.addcmul_(scaled, gamma_low.to(y.dtype))
             if high is not None:
-                grad_high, grad_gamma_high = _gate_grads((v - y) * grad, high, gamma_high)
-                grad_v = grad * high.to(y.dtype).unsqueeze(-1) * gamma_high.to(y.dtype)
-                grad_y = grad_y - grad_v
+                along_v = (grad * v).sub_(along_y)
+                grad_high, grad_gamma_high = _gate_grads(along_v, high, gamma_high)
+                grad_v = (grad * high.to(y.dtype).unsqueeze(-1)).mul_(gamma_high.to(y.dtype))
+                grad_y -= grad_v
         return grad_y, grad_v, grad_low, grad_gamma_low, grad_high, grad_gamma_high
 
     @staticmethod
@@ -95,10 +99,11 @@ def _plain_mix(
     its gamma are both None where that path is switched off.
     """
     out = y
-    if low is not None:
-        out = out + y * low.to(y.dtype).unsqueeze(-1) * gamma_low.to(y.dtype)
     if high is not None:
-        out = out + (v - y) * high.to(y.dtype).unsqueeze(-1) * gamma_high.to(y.dtype)
+        weight = high.to(y.dtype).unsqueeze(-1) * gamma_high.to(y.dtype)
+        out = torch.lerp(y, v.to(y.dtype), weight)
+    if low is not None:
+        out = torch.addcmul(out, y * low.to(y.dtype).unsqueeze(-1), gamma_low.to(y.dtype))
     return out
 
 

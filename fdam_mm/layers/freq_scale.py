@@ -140,6 +140,8 @@ class FreqScale(nn.Module):
             scale = _plain_scale if is_exporting() else _ScaleSpectrum.apply
             scaled = scale(spectrum, even, odd)
         scaled = (grid.cols.t() @ scaled).flatten(2)  # (B, H, W * C)
+        if is_exporting():  # the legacy exporter takes the batch of an expansion for a constant
+            return (x.flatten(2) + grid.rows.t() @ scaled).view_as(x)
         back = grid.rows.t().expand(x.shape[0], -1, -1)
         return torch.baddbmm(x.flatten(2), back, scaled).view_as(x)
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.func import functional_call, grad, vmap
+from torch.func import functional_call, grad, hessian, jvp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import parametrizations, prune
 
@@ -27,7 +27,9 @@ from fdam_mm.models import (
     MaskDINOPixelDecoder,
 )
 
+Fdam = dict[str, bool]
 RELEASED = dict(att_inv=True, freq_scale=True)
+PLAIN = dict(att_inv=False, freq_scale=False)
 STAGES = dict(patch_sizes=(7, 3), strides=(4, 2), num_heads=(1, 2), sr_ratios=(2, 1))
 
 
@@ -40,27 +42,27 @@ class PixelDecoder(MaskDINOPixelDecoder):
         return (mask_features, *maps)
 
 
-def _vit() -> nn.Module:
+def _vit(fdam: Fdam = RELEASED) -> nn.Module:
     return FDAMVisionTransformer(
         img_size=32, patch_size=8, embed_dims=32, num_layers=1, num_heads=2, out_indices=0,
-        layer_scale_init=0.5, with_cls_token=True, fdam=RELEASED,
+        layer_scale_init=0.5, with_cls_token=True, fdam=fdam,
     )  # fmt: skip
 
 
-def _mit() -> nn.Module:
+def _mit(fdam: Fdam = RELEASED) -> nn.Module:
     return FDAMMixVisionTransformer(
-        embed_dims=16, num_stages=2, num_layers=(1, 1), out_indices=(0, 1), fdam=RELEASED, **STAGES
+        embed_dims=16, num_stages=2, num_layers=(1, 1), out_indices=(0, 1), fdam=fdam, **STAGES
     )
 
 
-def _lsknet() -> nn.Module:
+def _lsknet(fdam: Fdam = RELEASED) -> nn.Module:
     sizes = dict(embed_dims=(16, 32), depths=(1, 1), mlp_ratios=(2, 2), out_indices=(0, 1))
-    return LSKNet(**sizes, fdam=RELEASED)
+    return LSKNet(**sizes, fdam=fdam)
 
 
-def _mask_dino() -> nn.Module:
+def _mask_dino(fdam: Fdam = RELEASED) -> nn.Module:
     encoder = dict(num_layers=1, num_heads=2, num_points=2, feedforward_channels=24)
-    settings = dict(num_levels=2, num_encoder_inputs=2, num_groups=4, fdam=RELEASED)
+    settings = dict(num_levels=2, num_encoder_inputs=2, num_groups=4, fdam=fdam)
     return PixelDecoder((3, 3), 32, 8, encoder=encoder, **settings)
 
 
@@ -73,22 +75,38 @@ MODELS = {
 }
 
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # tracers tell of every size they take
+
+
 @pytest.fixture(autouse=True)
 def _nothing_kept() -> None:
     _cached_grid.cache_clear()
 
 
+ANY_BATCH = ({0: torch.export.Dim.DYNAMIC},)  # of the only argument
+# Deformable attention samples by torch's grid_sample, which has but a first derivative.
+TWICE_DIFFERENTIABLE = ("vit", "mit", "lsknet")
+
+
 @pytest.fixture(scope="module", params=MODELS)
 def case(request: pytest.FixtureRequest) -> tuple[nn.Module, Tensor]:
+    return _case(request.param)
+
+
+def _case(
+    name: str, dtype: torch.dtype = torch.float, fdam: Fdam = RELEASED
+) -> tuple[nn.Module, Tensor]:
     """A model in evaluation mode with weights of ordinary size, and two pictures."""
-    make, size = MODELS[request.param]
+    make, size = MODELS[name]
     torch.manual_seed(0)
-    model = make().eval()
+    model = make(fdam).eval()
     for module in model.modules():
         if isinstance(module, AttInv | FreqScale):
             for parameter in module.parameters():
                 nn.init.normal_(parameter, std=0.3)
-    return model, torch.randn(2, 3, *size)
+        elif isinstance(module, nn.Linear) and not module.weight.any():
+            nn.init.normal_(module.weight, std=0.02)  # zeros have no norm, for weight_norm
+    return model.to(dtype), torch.randn(2, 3, *size, dtype=dtype)
 
 
 def _last(model: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -115,25 +133,48 @@ def test_jit_trace(case: tuple[nn.Module, Tensor]) -> None:
 @pytest.mark.parametrize("strict", [False, True])
 def test_export(case: tuple[nn.Module, Tensor], strict: bool) -> None:
     model, x = case
-    program = torch.export.export(model, (x,), strict=strict)
+    program = torch.export.export(model, (x,), dynamic_shapes=ANY_BATCH, strict=strict)
     _close(program.module()(x), model(x))
+    _close(program.module()(x.repeat(2, 1, 1, 1)), model(x.repeat(2, 1, 1, 1)))
 
 
-@pytest.mark.parametrize("dynamo", [True, False], ids=["dynamo", "legacy"])
-def test_onnx(case: tuple[nn.Module, Tensor], dynamo: bool) -> None:
+@pytest.mark.slow
+def test_onnx(case: tuple[nn.Module, Tensor]) -> None:
     pytest.importorskip("onnxscript")
-    runtime = pytest.importorskip("onnxruntime")
     model, x = case
     file = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if dynamo:
-            torch.onnx.export(model, (x,), dynamo=True, verbose=False).save(file)
-        else:
-            torch.onnx.export(model, (x,), file, dynamo=False, opset_version=17)
+    torch.onnx.export(model, (x,), dynamo=True, dynamic_shapes=ANY_BATCH, verbose=False).save(file)
+    _check_onnx(file, model, x.repeat(2, 1, 1, 1))
+
+
+def test_legacy_onnx(case: tuple[nn.Module, Tensor]) -> None:
+    model, x = case
+    file = io.BytesIO()
+    torch.onnx.export(model, (x,), file, dynamo=False, opset_version=17)
+    _check_onnx(file, model, x)
+
+
+@pytest.mark.parametrize("name", ["vit", "lsknet"])
+def test_legacy_onnx_of_any_batch(name: str) -> None:
+    """Of the others not even the plain model has one."""
+    model, x = _case(name)
+    file = io.BytesIO()
+    axes = dict(input_names=["x"], dynamic_axes={"x": {0: "batch"}})
+    torch.onnx.export(model, (x,), file, dynamo=False, opset_version=17, **axes)
+    _check_onnx(file, model, x.repeat(2, 1, 1, 1))
+
+
+def _check_onnx(file: io.BytesIO, model: nn.Module, x: Tensor) -> None:
+    runtime = pytest.importorskip("onnxruntime")
     session = runtime.InferenceSession(file.getvalue())
     outs = session.run(None, {session.get_inputs()[0].name: x.numpy()})
     _close(tuple(map(torch.from_numpy, outs)), tuple(y.detach() for y in model(x)), 1e-3)
+
+
+def test_fx_refuses(case: tuple[nn.Module, Tensor]) -> None:
+    """Should it be served one day, docs/works_with.md wants to say so."""
+    with pytest.raises((torch.fx.proxy.TraceError, TypeError)):
+        torch.fx.symbolic_trace(case[0])
 
 
 def test_meta_device(case: tuple[nn.Module, Tensor]) -> None:
@@ -173,24 +214,54 @@ def test_per_sample_gradients(case: tuple[nn.Module, Tensor]) -> None:
             torch.testing.assert_close(ours[name][index], expected, rtol=1e-3, atol=1e-3)
 
 
-def test_double_backward(case: tuple[nn.Module, Tensor]) -> None:
-    """The gradient of a gradient's square, against finite differences along one direction.
+def _penalty(model: nn.Module, x: Tensor) -> Tensor:
+    """The gradient's square, to be differentiated once more."""
+    (slope,) = torch.autograd.grad(_last(model)(x).sin().sum(), x, create_graph=True)
+    return slope.square().sum()
 
-    torch's fused attention has no double backward, in any model: its plain form has.
-    """
-    model = deepcopy(case[0]).double()
-    x = case[1].double().requires_grad_()
+
+# torch's fused attention has neither double backward nor forward mode, in any model.
+@sdpa_kernel(SDPBackend.MATH)
+@pytest.mark.parametrize("name", TWICE_DIFFERENTIABLE)
+def test_double_backward(name: str) -> None:
+    """Against finite differences along one direction."""
+    model, x = _case(name, torch.double)
+    direction = torch.randn_like(x)
+    (ours,) = torch.autograd.grad(_penalty(model, x.requires_grad_()), x)
+    step = 1e-5 * direction
+    expected = (_penalty(model, x + step) - _penalty(model, x - step)).detach() / 2e-5
+    torch.testing.assert_close((ours * direction).sum(), expected, rtol=1e-3, atol=1e-5)
+
+
+@sdpa_kernel(SDPBackend.MATH)
+@pytest.mark.parametrize("name", TWICE_DIFFERENTIABLE)
+def test_forward_mode(name: str) -> None:
+    """A slope along one direction, and its slope, against finite differences."""
+    model, x = _case(name, torch.double)
     direction = torch.randn_like(x)
 
-    def penalty(x: Tensor) -> Tensor:
-        (slope,) = torch.autograd.grad(_last(model)(x).sin().sum(), x, create_graph=True)
-        return slope.square().sum()
+    def along(t: Tensor) -> Tensor:
+        return _last(model)(x + t * direction).sin().sum()
 
-    with sdpa_kernel(SDPBackend.MATH):
-        (ours,) = torch.autograd.grad(penalty(x), x)
-        step = 1e-5 * direction
-        expected = (penalty(x + step) - penalty(x - step)).detach() / 2e-5
-    torch.testing.assert_close((ours * direction).sum(), expected, rtol=1e-3, atol=1e-5)
+    def slope(t: Tensor) -> Tensor:
+        return jvp(along, (t,), (torch.ones_like(t),))[1]
+
+    zero, step = torch.zeros((), dtype=torch.double), 1e-4
+    expected = (along(step) - along(-step)) / (2 * step)
+    torch.testing.assert_close(slope(zero), expected, rtol=1e-3, atol=1e-5)
+    expected = (slope(zero + step) - slope(zero - step)) / (2 * step)
+    torch.testing.assert_close(hessian(along)(zero), expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("fdam", [RELEASED, PLAIN], ids=["fdam", "plain"])
+@pytest.mark.parametrize("name", ["vit", "mit", "mask_dino"])
+def test_what_torch_cannot_differentiate_twice(name: str, fdam: Fdam) -> None:
+    """As docs/works_with.md says, with or without FDAM: should torch learn it, tell so there."""
+    model, x = _case(name, torch.float, fdam)
+    with pytest.raises(RuntimeError, match="derivative for .* is not implemented"):
+        torch.autograd.grad(_penalty(model, x.requires_grad_()), x)
+    with pytest.raises(NotImplementedError, match="forward AD with .* does not support it"):
+        jvp(_last(model), (x.detach(),), (torch.ones_like(x),))
 
 
 def test_quantize_dynamic(case: tuple[nn.Module, Tensor]) -> None:

@@ -52,8 +52,9 @@ def fast_layout(x: Tensor) -> Tensor:
 
     Shape: (B, C, H, W), unchanged.
     """
-    on_cpu = x.device.type == "cpu"
-    return x.contiguous(memory_format=torch.channels_last if on_cpu else torch.contiguous_format)
+    if x.device.type != "cpu":
+        return x.contiguous()
+    return x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)  # vmap knows no memory_format
 
 
 class SelectiveKernel(nn.Module):
