@@ -4,16 +4,15 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from .golden import relative_error
-
 
 def check_compiled(module: nn.Module, compiled: Callable, inputs: tuple[Tensor, ...]) -> None:
     """Compare results and all gradients with those of the module itself."""
     ours, expected = (_results(run, module, inputs) for run in (compiled, module))
     assert ours.keys() == expected.keys()
     for name, value in ours.items():
-        # torch.compile may add in another order than the module.
-        assert relative_error(value, expected[name]) < 1e-5, name
+        # torch.compile adds in another order: about 1e-7 of the whole, but far more of an element
+        # whose terms cancel, so that no bound on single elements holds.
+        assert (value - expected[name]).norm() <= 1e-5 * expected[name].norm(), name
 
 
 def _results(run: Callable, module: nn.Module, inputs: tuple[Tensor, ...]) -> dict[str, Tensor]:
