@@ -29,6 +29,7 @@ from fdam_mm.errors import UsageError
 from fdam_mm.files import atomic_file, write_atomically
 from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.training.config import read_config
+from fdam_mm.training.config_errors import config_errors
 from fdam_mm.visualization.colours import with_palette
 
 TOOLS = Path(__file__).resolve().parent
@@ -49,7 +50,7 @@ def main() -> None:
     add_config_arguments(arguments, default="configs/demo/fdam-vit_demo.py")
     args = arguments.parse_args()
     config = read_config(args.config, args.cfg_options)
-    if "demo_set" not in config:
+    if not config.get("demo_set"):
         raise UsageError(f"{args.config} has no demo_set; take one of configs/demo/")
     folder = Path("work_dirs/demo") / time.strftime("%Y%m%d_%H%M%S")
     folder.mkdir(parents=True)
@@ -112,7 +113,8 @@ def save_untrained(config: Config, folder: Path) -> str:
     torch.manual_seed(config.randomness.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the toolkit
-        model = MODELS.build(config.model)
+        with config_errors("the config's model cannot be built"):
+            model = MODELS.build(config.model)
     model.init_weights()
     file = folder / "untrained.pth"
     with atomic_file(file) as opened:

@@ -39,6 +39,8 @@ def main() -> None:
     args = arguments.parse_args()
     if args.out.exists():
         raise UsageError(f"{args.out} exists and is left as it is; choose another name")
+    if not 0 < args.iou_thr <= 1:
+        raise UsageError(f"--iou-thr is {args.iou_thr}, expected a number from above 0 to 1")
     try:
         results = load_results(args.results)
         report_missing(results, args.allow_partial)

@@ -16,7 +16,7 @@ from fdam_mm.analysis.flops import Complexity, count
 from fdam_mm.cli.arguments import add_config_arguments, parser
 from fdam_mm.cli.errors import clear_errors
 from fdam_mm.errors import UsageError
-from fdam_mm.toolkits.registration import register_toolkit
+from fdam_mm.toolkits.registration import TOOLKITS, register_toolkit
 from fdam_mm.training.config import read_config
 from fdam_mm.training.config_errors import config_errors
 
@@ -40,9 +40,13 @@ def main() -> None:
     )
     args = arguments.parse_args()
     config = read_config(args.config, args.cfg_options)
-    if "model" not in config:
+    if config.get("model") is None:
         raise UsageError(f"{args.config} has no model")
+    if not isinstance(config.model, dict):
+        raise UsageError(f"model is {config.model!r}, expected a dict of its settings")
     scope = config.get("default_scope", "mmseg")
+    if scope not in TOOLKITS:
+        raise UsageError(f"default_scope is {scope!r}, expected one of {', '.join(TOOLKITS)}")
     init_default_scope(scope)
     register_toolkit(scope)
     shape = tuple(args.shape or default_shape(config))
@@ -62,7 +66,7 @@ def pixels(text: str) -> int:
 
 
 def default_shape(config: Config) -> tuple[int, int]:
-    size = config.model.get("data_preprocessor", {}).get("size") or config.get("crop_size")
+    size = (config.model.get("data_preprocessor") or {}).get("size") or config.get("crop_size")
     if size is None:
         raise UsageError("the config names no input size; give one: --shape H W")
     return tuple(size)

@@ -79,7 +79,11 @@ def main() -> None:
         raise UsageError(f"{out} exists and is left as it is; pass --out ANOTHER_FOLDER")
     if args.batch_size < 1:
         raise UsageError(f"--batch-size is {args.batch_size}, expected at least 1")
+    if args.size is not None and args.size < 1:
+        raise UsageError(f"--size is {args.size}, expected at least 1")
     config = read_config(args.config, args.cfg_options)
+    if not config.get("test_dataloader"):
+        raise UsageError(f"{args.config} has no test_dataloader, whose pipeline reads the windows")
     try:
         windows = choose_windows(args.image, config, args.size, args.overlap)
         model = load_detector(config, args.checkpoint, args.device, args.allow_pickle)

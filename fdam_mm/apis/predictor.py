@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import MODELS
 from torch import nn
 
+from fdam_mm.data.pictures.rows import picture_size
 from fdam_mm.errors import ConfigError, UsageError
 from fdam_mm.oriented.pipelines import unlabelled
 from fdam_mm.test_time.config import merging, views
@@ -78,7 +80,14 @@ class Predictor:
         yield from zip((index for index, _ in batch), samples, strict=True)
 
     def _prepare(self, source: dict[str, Any]) -> Any:
-        return (self._from_array if "img" in source else self._from_file)(source)
+        """Raises PictureError where a file cannot be read, in place of the toolkit's words."""
+        if "img" in source:
+            return self._from_array(source)
+        try:
+            return self._from_file(source)
+        except Exception:
+            picture_size(Path(source["img_path"]), whole=True)
+            raise
 
     def _forward(self, batch: list[Any]) -> list[Any]:
         with torch.no_grad(), autocast_of(self.model):

@@ -12,7 +12,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
 
-from fdam_mm.errors import ResultsError
+from fdam_mm.errors import MissingFileError, ResultsError
 from fdam_mm.files import write_atomically
 
 SUFFIX = ".npz"
@@ -99,14 +99,16 @@ def load_results(file: Path) -> OrientedResults:
     """Read what `save_results` wrote.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        MissingFileError: there is no such file.
         ResultsError: it is something else, or damaged.
     """
     try:
         with np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in _KINDS}
-    except FileNotFoundError:
-        raise
+    except FileNotFoundError as error:
+        raise MissingFileError(
+            f"{file} does not exist; tools/test.py --out NAME{SUFFIX} writes it"
+        ) from error
     except _UNREADABLE as error:
         raise ResultsError(
             f"{file} holds no rotated boxes ({error}), expected a {SUFFIX} file of "

@@ -157,10 +157,6 @@ def _write_results(root: Path) -> None:
     boxes = OrientedBoxes(
         np.array([[9, 9, 4, 4, 0]], np.float32), np.ones(1, np.float32), np.zeros(1, int)
     )
-    for name, picture in (
-        ("boxes", "P1__64__0___0"),
-        ("whole", "P1"),
-        ("partial", "P1__64__48___0"),
-    ):
+    for name, picture in (("boxes", "P1__64__0___0"), ("whole", "P1")):
         save_results(root / f"{name}.npz", OrientedResults(("plane",), {picture: boxes}))
     np.savez(root / "arrays.npz", a=np.zeros(3))

@@ -44,8 +44,10 @@ def find_files(folder: Path) -> list[Path]:
     """The pictures of a folder, by name.
 
     Raises:
-        LayoutError: There are none, or two whose results would have one name.
+        LayoutError: It is no folder, there are none, or two whose results would have one name.
     """
+    if not folder.is_dir():
+        raise LayoutError(f"{folder} is no folder, expected one with pictures")
     files = sorted(f for f in folder.glob("*") if f.is_file() and f.suffix.lower() in SUFFIXES)
     if not files:
         raise LayoutError(f"{folder} has no pictures, expected {', '.join(SUFFIXES)} files in it")
