@@ -18,15 +18,28 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
+import yaml
+
 _OURS = str(Path(__file__).resolve().parents[1])
 _TOOLS = str(Path(__file__).resolve().parents[2] / "tools")
 _FOUNDATIONS = (
     *("mmengine", "mmcv", "mmseg", "mmdet", "mmrotate"),
-    *("timm", "torch", "torchvision", "numpy", "cv2", "PIL", "pycocotools", "addict", "yapf"),
+    *(
+        "timm",
+        "torch",
+        "torchvision",
+        "numpy",
+        "cv2",
+        "PIL",
+        "pycocotools",
+        "addict",
+        "yapf",
+        "yaml",
+    ),
 )
 _OF_SETTINGS = (
     *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError),
-    *(OSError, RuntimeError, SyntaxError, TypeError, ValueError),
+    *(OSError, RuntimeError, SyntaxError, TypeError, ValueError, yaml.YAMLError),
 )
 
 

@@ -12,7 +12,9 @@ ROWS = [
     Bad(
         "fdam predict not_there a.png --out new", "not_there is no work folder: pass --checkpoint"
     ),
-    Bad("fdam predict $files/folder a.png --out new", "folder holds no checkpoint \\(best_"),
+    Bad(
+        "fdam predict $files/unfinished a.png --out new", "unfinished holds no checkpoint \\(best_"
+    ),
     Bad(
         "fdam predict $files/earlier a.png --out new", "earlier holds no config .* work folder\\?"
     ),
@@ -48,7 +50,7 @@ ROWS = [
     Bad(
         "prepare_data.py dota a new --split ss --workers 0", "--workers is 0, expected at least 1"
     ),
-    Bad("make_demo_set.py $files/folder", "exists and is not a demo set .*; choose another fold"),
+    Bad("make_demo_set.py $files/twins", "exists and is not a demo set .*; choose another fold"),
     Bad("make_demo_set.py $files/data", "data is a demo set with other parameters: training is 8"),
     Bad("make_demo_set.py new --train 0", "train is 0, expected at least 1"),
     Bad("make_demo_set.py new --val -1", "val is -1, expected at least 1"),

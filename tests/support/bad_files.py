@@ -49,6 +49,8 @@ def write_bad_files(root: Path) -> Path:
     _write_results(root)
     (root / "file").write_text("mine")
     (root / "folder").mkdir()
+    (root / "unfinished").mkdir()
+    shutil.copy(TINY, root / "unfinished")
     (root / "earlier").mkdir()
     shutil.copy(root / "model.pth", root / "earlier/iter_3.pth")
     return root
