@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from support.bad_inputs import Bad, name_of, run_here
-from support.tools import ROOT, TINY, run_tool
+from support.tools import ROOT, TINY
+
+from fdam_mm.errors import MissingFileError
 
 LAUNCHERS = [
     Bad("dist_train.sh", "tools/dist_train.sh CONFIG GPUS", 2),
@@ -33,6 +35,11 @@ class {name}(BaseSegDataset):
     def {method}:
         raise {error}("a fault of mine")
 """
+OWN_CONFIG = """
+_base_ = "{base}"
+custom_imports = dict(imports=["{name}"])
+train_dataloader = dict(dataset=dict(type="{name}"))
+"""
 FAULTS = [
     ("__init__(self, **settings)", RuntimeError),
     ("__init__(self, **settings)", FileNotFoundError),
@@ -57,14 +64,15 @@ def test_launchers(row: Bad, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_debugging_shows_the_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = run_tool("train.py", "not_there.py", cwd=tmp_path)
+def test_debugging_shows_the_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plain = run_here(["train.py", "not_there.py"], monkeypatch, capsys)
+    assert plain == (1, "", "train.py: error: config not_there.py does not exist\n")
     monkeypatch.setenv("FDAM_DEBUG", "1")
-    debugged = run_tool("train.py", "not_there.py", cwd=tmp_path)
-    assert plain.returncode == debugged.returncode == 1
-    assert plain.stderr == "train.py: error: config not_there.py does not exist\n"
-    assert debugged.stderr.startswith("Traceback (most recent call last):\n")
-    assert debugged.stderr.endswith("MissingFileError: config not_there.py does not exist\n")
+    with pytest.raises(MissingFileError, match="^config not_there.py does not exist$"):
+        run_here(["train.py", "not_there.py"], monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(("method", "error"), FAULTS)
@@ -82,8 +90,8 @@ def test_a_fault_of_a_users_own_data_set_keeps_its_traceback(
     name = f"own_set_{method[2:6]}_{error.__name__}"
     text = OWN_SET.format(name=name, method=method, error=error.__name__)
     Path(f"{name}.py").write_text(text)
-    options = [f"data_root={files / 'data'}", f"custom_imports.imports=[{name}]"]
-    options += [f"train_dataloader.dataset.type={name}"]
+    Path("own.py").write_text(OWN_CONFIG.format(name=name, base=TINY))
+    options = ["--cfg-options", f"data_root={files / 'data'}"]
     with pytest.raises(error, match="a fault of mine") as raised:
-        run_here(["train.py", str(TINY), "--cfg-options", *options], monkeypatch, capsys)
+        run_here(["train.py", "own.py", *options], monkeypatch, capsys)
     assert raised.traceback[-1].path == tmp_path / f"{name}.py"

@@ -81,7 +81,8 @@ def assert_refused(row: Bad, ended: Ended) -> None:
     """
     assert "Traceback" not in ended.err
     assert ended.code == row.code, ended
-    said = [line for line in ended.err.splitlines() if "%|" not in line]  # a progress bar
+    lines = ended.err.splitlines()
+    said = [line for line in lines if line and "%|" not in line]  # progress bars
     if row.code == 2:
         assert said[0].startswith("usage: ")
         said = said[-1:]
