@@ -65,7 +65,6 @@ VALUES = [
         "model.backbone.num_heads=3", "model.backbone.*: embed_dims 32 is not a multiple of num_h"
     ),
     Bad("model.backbone.num_heads=0", "num_heads is 0, expected 1 or more"),
-    Bad(),
     Bad("model.backbone.patch_size=2.5", "model.backbone.*(patch_size is 2.5|float)"),
     Bad("model.backbone.out_indices=[0,1,2,9]", "out_indices .* name blocks outside 0 .. 3"),
     Bad("model.backbone.drop_path_rate=2.0", "drop_path_rate is 2.0, expected a number from 0 to"),
