@@ -18,18 +18,17 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import init_default_scope
 from tqdm import tqdm
 
+from fdam_mm.apis.building import build_model
 from fdam_mm.cli.arguments import add_config_arguments, parser
 from fdam_mm.cli.errors import clear_errors
 from fdam_mm.data.pictures.labels import read_label_map
 from fdam_mm.data.pictures.rows import read_pixels
 from fdam_mm.errors import UsageError
 from fdam_mm.files import atomic_file, write_atomically
-from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.training.config import read_config
-from fdam_mm.training.config_errors import config_errors
 from fdam_mm.visualization.colours import with_palette
 
 TOOLS = Path(__file__).resolve().parent
@@ -109,12 +108,10 @@ def save_untrained(config: Config, folder: Path) -> str:
     """Save the model as training would start it; returns the file."""
     MMLogger.get_instance("demo", log_level="WARNING")  # no list of every parameter
     init_default_scope(config.default_scope)
-    register_toolkit(config.default_scope)
     torch.manual_seed(config.randomness.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the toolkit
-        with config_errors("the config's model cannot be built"):
-            model = MODELS.build(config.model)
+        model = build_model(config)
     model.init_weights()
     file = folder / "untrained.pth"
     with atomic_file(file) as opened:

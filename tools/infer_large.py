@@ -9,11 +9,13 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import init_default_scope
 from mmrotate.registry import DATASETS
 from torch import nn
 from tqdm import tqdm
 
+from fdam_mm.apis.building import build_model
+from fdam_mm.apis.loading import usable_device
 from fdam_mm.checkpoints import convert, load, load_state
 from fdam_mm.cli.arguments import add_config_arguments, parser
 from fdam_mm.cli.errors import clear_errors
@@ -21,12 +23,10 @@ from fdam_mm.data.pictures.rows import picture_size
 from fdam_mm.data.pictures.windows import place_windows
 from fdam_mm.errors import MissingFileError, PictureError, UsageError
 from fdam_mm.files import new_folder, write_atomically
-from fdam_mm.oriented.float32_boxes import keep_boxes_in_float32
 from fdam_mm.oriented.large_picture import detect_windows, reduced_picture
 from fdam_mm.oriented.pipelines import for_arrays, window_side
 from fdam_mm.oriented.results import OrientedBoxes
 from fdam_mm.toolkits.registration import register_toolkit
-from fdam_mm.toolkits.safe_loading import load_toolkit_checkpoints_safely
 from fdam_mm.toolkits.types import class_of
 from fdam_mm.training.config import read_config
 from fdam_mm.visualization.colours import with_palette
@@ -81,12 +81,13 @@ def main() -> None:
         raise UsageError(f"--batch-size is {args.batch_size}, expected at least 1")
     if args.size is not None and args.size < 1:
         raise UsageError(f"--size is {args.size}, expected at least 1")
+    device = usable_device(args.device)
     config = read_config(args.config, args.cfg_options)
     if not config.get("test_dataloader"):
         raise UsageError(f"{args.config} has no test_dataloader, whose pipeline reads the windows")
     try:
         windows = choose_windows(args.image, config, args.size, args.overlap)
-        model = load_detector(config, args.checkpoint, args.device, args.allow_pickle)
+        model = load_detector(config, args.checkpoint, device, args.allow_pickle)
         found = detect(model, config, args.image, windows, args.batch_size, args.amp)
         found = found.select(np.flatnonzero(found.scores >= args.score_thr))
         write(out, args.image, found, config)
@@ -109,15 +110,15 @@ def choose_windows(
     return place_windows(whole.width, whole.height, [size], [overlap])
 
 
-def load_detector(config: Config, checkpoint: str, device: str, allow_pickle: bool) -> nn.Module:
+def load_detector(
+    config: Config, checkpoint: str, device: torch.device, allow_pickle: bool
+) -> nn.Module:
     """Build the config's model and fill it from a checkpoint, which must fit."""
     if config.default_scope != "mmrotate":
         raise UsageError(f"default_scope is {config.default_scope!r}, expected 'mmrotate'")
     init_default_scope("mmrotate")
     register_toolkit("mmrotate")
-    load_toolkit_checkpoints_safely(allow_pickle)
-    model = MODELS.build(config.model)
-    keep_boxes_in_float32(model)
+    model = build_model(config)
     loaded = load(checkpoint, allow_pickle)
     state = convert(loaded, origin=checkpoint, keys=model.state_dict().keys())
     load_state(model, state, checkpoint, fit="exact")

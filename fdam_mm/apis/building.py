@@ -12,6 +12,8 @@ from fdam_mm.errors import ConfigError
 from fdam_mm.toolkits.registration import TOOLKITS
 from fdam_mm.toolkits.safe_loading import load_toolkit_checkpoints_safely
 from fdam_mm.toolkits.scope import toolkit_scope
+from fdam_mm.toolkits.types import class_of
+from fdam_mm.training.argument_types import refuse_wrong_types
 from fdam_mm.training.config_errors import config_errors
 
 
@@ -39,6 +41,7 @@ def build_model(config: Config) -> nn.Module:
     scope = scope_of(config)
     load_toolkit_checkpoints_safely(config.get("allow_pickle", False))
     with toolkit_scope(scope), config_errors(f"config {config.filename}", config):
+        refuse_wrong_types(config.model, scope)
         model = revert_sync_batchnorm(MODELS.build(config.model))
     if scope == "mmrotate":
         from fdam_mm.oriented.float32_boxes import keep_boxes_in_float32  # needs mmdet
@@ -52,11 +55,11 @@ def test_dataset(config: Config) -> tuple[type | None, dict[str, Any]]:
     dataset = (config.get("test_dataloader") or {}).get("dataset") or {}
     while "dataset" in dataset or "datasets" in dataset:  # RepeatDataset and other wrappers
         dataset = dataset["dataset"] if "dataset" in dataset else dataset["datasets"][0]
-    kind = dataset.get("type")
-    if not isinstance(kind, str):
-        return kind, dataset
-    with toolkit_scope(scope_of(config)), DATASETS.switch_scope_and_registry(None) as registry:
-        return registry.get(kind), dataset
+    if "type" not in dataset:
+        return None, dataset
+    scope = scope_of(config)
+    with toolkit_scope(scope):
+        return class_of(dataset["type"], DATASETS, scope), dataset
 
 
 def metainfo(config: Config) -> dict[str, Any]:

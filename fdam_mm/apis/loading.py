@@ -53,6 +53,7 @@ def load_model(
     """
     if precision not in (None, *_DTYPES):
         raise UsageError(f"precision is {precision!r}, expected one of {', '.join(_DTYPES)}")
+    where = usable_device(device)
     config, checkpoint = _resolve(config_or_work_dir, checkpoint, options or {})
     model: Any = build_model(config)
     model.dataset_meta = _lower(metainfo(config))
@@ -66,7 +67,7 @@ def load_model(
     model.cfg, model.precision = config, precision
     if compile:
         model.backbone.compile()
-    return model.to(_device(device)).eval()
+    return model.to(where).eval()
 
 
 def autocast_of(model: nn.Module) -> torch.autocast:
@@ -89,7 +90,12 @@ def _resolve(
     return read_config(str(source), options), checkpoint
 
 
-def _device(device: str | torch.device | None) -> torch.device:
+def usable_device(device: str | torch.device | None) -> torch.device:
+    """The device of a name; of None the GPU if there is one.
+
+    Raises:
+        UsageError: There is no such device; names those that are there.
+    """
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -97,7 +103,11 @@ def _device(device: str | torch.device | None) -> torch.device:
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition("\n")[0]
-        raise UsageError(f"device is {str(device)!r}, which cannot be used: {reason}") from error
+        there = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+        raise UsageError(
+            f"device is {str(device)!r}, which cannot be used ({reason}); there is "
+            f"{' and '.join(there)}"
+        ) from error
     return found
 
 

@@ -9,6 +9,7 @@ from fdam_mm.errors import UsageError
 from fdam_mm.toolkits.registration import TOOLKITS, register_toolkit
 from fdam_mm.toolkits.safe_loading import load_toolkit_checkpoints_safely
 
+from .argument_types import refuse_wrong_types
 from .config_errors import config_errors
 
 
@@ -28,6 +29,7 @@ def build_runner(config: Config) -> Runner:
     init_default_scope(scope)
     register_toolkit(scope)
     load_toolkit_checkpoints_safely(config.get("allow_pickle", False))
+    refuse_wrong_types(config.get("model"), scope)
     config.setdefault("runner_type", "FDAMRunner")
     with config_errors(f"config {config.filename} cannot be built", config):
         return RUNNERS.build(config)

@@ -23,6 +23,7 @@ from fdam_mm.files import sweep, write_atomically
 
 from .checkpoint_record import CheckpointRecord
 from .resume_point import POINTER, damage, step
+from .values import refuse_unknown
 
 _PATHS = re.compile(r"best_ckpt(_.+)?|last_ckpt")  # of the message hub's runtime_info
 _SCORES = re.compile(r"best_score(_.+)?")
@@ -42,6 +43,8 @@ class SafeCheckpointHook(CheckpointHook):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        takers = (CheckpointHook, Runner.save_checkpoint)  # mmengine's passes the rest on
+        refuse_unknown("default_hooks.checkpoint", kwargs, takers)
         super().__init__(*args, **kwargs)
         self._given_dir = self.out_dir
 

@@ -91,7 +91,11 @@ _RULES = (
     _Rule(
         r"randomness\.seed", "a whole number from 0, or None", lambda v: v is None or _whole(v, 0)
     ),
-    _Rule(r"optim_wrapper\.optimizer\.lr", "a number from 0", lambda v: _number(v) and v >= 0),
+    _Rule(
+        r"optim_wrapper\.optimizer\.(lr|weight_decay)",
+        "a number from 0",
+        lambda v: _number(v) and v >= 0,
+    ),
     _Rule(
         r"(train|val|test)_dataloader\.(.*\.)?metainfo\.(\w+_)?classes",
         'a list or tuple of names, or a file of them; one name alone is ("NAME",) with a comma',
@@ -112,10 +116,15 @@ def refuse_wrong_values(config: Config) -> None:
                 if re.fullmatch(rule.keys, key) and not rule.is_right(value):
                     raise ConfigError(f"{key} is {value!r}, expected {rule.expected}")
             if key in _PASSED_ON and isinstance(value, dict):
-                _refuse_unknown(key, value, _PASSED_ON[key])
+                refuse_unknown(key, value, _PASSED_ON[key])
 
 
-def _refuse_unknown(key: str, settings: Mapping[str, Any], takers: Sequence[Any]) -> None:
+def refuse_unknown(key: str, settings: Mapping[str, Any], takers: Sequence[Any]) -> None:
+    """See that each of the ``settings`` at ``key`` is an argument of one of the ``takers``.
+
+    Raises:
+        ConfigError: One is not; names it and the nearest argument, else all of them.
+    """
     names = {name for taker in takers for name in inspect.signature(taker).parameters}
     known = names | {"type", "_scope_", "_delete_"}
     for name in settings:

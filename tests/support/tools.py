@@ -14,7 +14,8 @@ def run_tool(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedPr
     """Run tools/``name`` in ``cwd`` with this interpreter."""
     tool = ROOT / "tools" / name
     command = [sys.executable, tool] if tool.suffix == ".py" else ["bash", tool]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHON": sys.executable}
+    environment = {**os.environ, "PYTHON": sys.executable}
+    environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{cwd}"
     environment["OMP_NUM_THREADS"] = "1"  # the models are too small for more
     return subprocess.run(
         [*map(str, command), *map(str, arguments)],

@@ -159,6 +159,8 @@ class TestWrongInput:
             (["missing.png"], "picture missing.png does not exist"),
             (["README.md"], "README.md: unreadable"),
             (["README.md", "--batch-size", "0"], "--batch-size is 0"),
+            (["README.md", "--device", "gpu"], "device is 'gpu', which cannot be used"),
+            (["README.md", "--device", "cuda:77"], "device is 'cuda:77', which cannot be used"),
             (["docs/demo.jpg", "--size", "100", "--overlap", "100"], "the overlap is 100"),
             (["docs/demo.jpg"], "checkpoint none.pth does not exist"),
         ],

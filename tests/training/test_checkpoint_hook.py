@@ -11,7 +11,7 @@ import torch
 from support.toy import toy_runner
 
 from fdam_mm.checkpoints import load
-from fdam_mm.errors import UsageError, WriteError
+from fdam_mm.errors import ConfigError, UsageError, WriteError
 from fdam_mm.training.checkpoint_hook import SafeCheckpointHook
 
 BEST = dict(save_best="acc", rule="greater")
@@ -40,6 +40,13 @@ def test_serves_every_way_to_name_the_hook(tmp_path: Path) -> None:
         runner.register_hook(dict(type=kind, priority="LOW"))
         assert sum(isinstance(hook, SafeCheckpointHook) for hook in runner.hooks) >= 2
     assert not any(type(hook) is CheckpointHook for hook in runner.hooks)
+
+
+def test_an_unknown_setting_is_refused() -> None:
+    """mmengine passes it on to the first save, which fails."""
+    assert SafeCheckpointHook(interval=2, save_optimizer=False)
+    with pytest.raises(ConfigError, match=r"checkpoint\.save_bst is read .* mean save_best\?"):
+        SafeCheckpointHook(save_bst="acc")
 
 
 def test_keeps_the_last_and_the_best(tmp_path: Path) -> None:

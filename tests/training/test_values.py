@@ -30,6 +30,7 @@ CLASSES = "train_dataloader.dataset.metainfo.classes"
         ("train_dataloader.batch_size", 0, "is 0, expected a whole number from 1"),
         ("val_dataloader.num_workers", -1, "is -1, expected a whole number from 0"),
         ("optim_wrapper.optimizer.lr", -1, "is -1, expected a number from 0"),
+        ("optim_wrapper.optimizer.weight_decay", "a", "is 'a', expected a number from 0"),
         ("optim_wrapper.optimizer.lr", "1e-4x", "is '1e-4x'"),
         (CLASSES, "disc", r"""is 'disc', expected a list .* one name alone is \("NAME",\)"""),
         (CLASSES, [1, 2], r"is \[1, 2\], expected a list or tuple of names"),
