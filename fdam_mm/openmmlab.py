@@ -18,5 +18,5 @@ shorten_initialization_log()
 if importable("mmdet.models"):
     from . import panoptic, visualization  # noqa: F401
     from .test_time import boxes  # noqa: F401
-if importable("mmseg.models"):
+if importable("mmseg.structures"):
     from .test_time import segmentation  # noqa: F401

@@ -10,6 +10,7 @@ from mmengine.registry import TRANSFORMS
 from fdam_mm.toolkits.types import class_of, is_kind
 
 Pipeline = Sequence[dict[str, Any]]
+_MMROTATE = "ConvertBoxType"  # mmrotate's step for labels, which needs no mmrotate to be known
 
 
 def unlabelled(pipeline: Pipeline) -> list[dict[str, Any]]:
@@ -17,21 +18,27 @@ def unlabelled(pipeline: Pipeline) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = []
     for step in pipeline:
         if isinstance(step.get("transforms"), list | tuple):
-            branches = [unlabelled(part) for part in step["transforms"] if _is_list(part)]
-            step = {**step, "transforms": [part for part in branches if part]}
+            step = {**step, "transforms": _unlabelled_inside(step["transforms"])}
         if not _needs_labels(step):
             steps.append(step)
     return steps
 
 
-def _is_list(part: Any) -> bool:
-    return isinstance(part, list | tuple)
+def _unlabelled_inside(parts: Sequence[Any]) -> list[Any]:
+    """Of a step's own steps, or of its branches of steps; an empty branch goes."""
+    if parts and isinstance(parts[0], list | tuple):
+        branches = [unlabelled(part) for part in parts]
+        return [branch for branch in branches if branch]
+    return list(unlabelled(parts))
 
 
 def _needs_labels(step: dict[str, Any]) -> bool:
-    found = class_of(step["type"], TRANSFORMS)
+    kind = step["type"]
+    found = class_of(kind, TRANSFORMS)
+    if isinstance(kind, str) and found is None:  # of a toolkit that is not registered
+        return kind.rpartition(".")[2] in (LoadAnnotations.__name__, _MMROTATE)
     bases = found.__mro__ if isinstance(found, type) else ()
-    return LoadAnnotations in bases or any(base.__name__ == "ConvertBoxType" for base in bases)
+    return LoadAnnotations in bases or any(base.__name__ == _MMROTATE for base in bases)
 
 
 def window_side(pipeline: Pipeline) -> int | None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 from mmengine.registry import Registry, build_from_cfg
 
-from fdam_mm.errors import ConfigError, FDAMError
+from fdam_mm.errors import ConfigError, FDAMError, UsageError
 
 from .recognised import (
     chain,
@@ -45,6 +45,11 @@ def config_errors(what: str, config: Config | None = None) -> Iterator[None]:
     """
     try:
         yield
+    except (ConfigError, UsageError) as error:
+        key = _key_of_build(error, config)
+        if not key or key in str(error):
+            raise
+        raise type(error)(f"{key}: {error}") from error
     except FDAMError:
         raise
     except Exception as error:
@@ -62,14 +67,24 @@ class _Build(NamedTuple):
     registry: Registry
 
 
-def _in_one_line(error: Exception, config: Config | None) -> str:
-    builds = [
+def _builds_of(error: Exception) -> list[_Build]:
+    return [
         _Build(
             frame.f_locals.get("cfg"), frame.f_locals.get("obj_cls"), frame.f_locals["registry"]
         )
         for frame, _ in frames_of(error)
         if frame.f_code is build_from_cfg.__code__
     ]
+
+
+def _key_of_build(error: Exception, config: Config | None) -> str:
+    """Where in a config the settings stand whose building raised ``error``; empty if nowhere."""
+    builds = _builds_of(error)
+    return _key_of(builds[-1].settings, config) if builds else ""
+
+
+def _in_one_line(error: Exception, config: Config | None) -> str:
+    builds = _builds_of(error)
     key = _key_of(builds[-1].settings, config) if builds else ""
     if builds and (what := _message(error, builds[-1], key)):
         return what

@@ -38,8 +38,15 @@ def test_a_run_says_what_it_left(run: Run) -> None:
     assert run.best_checkpoint is not None and run.best_checkpoint.is_file()
 
 
-def test_no_scope_is_left_behind(run: Run, model: nn.Module) -> None:
-    assert DefaultScope.get_current_instance() is None
+def scopes() -> dict[str, str]:
+    return {name: scope.scope_name for name, scope in DefaultScope._instance_dict.items()}
+
+
+def test_no_scope_is_left_behind(run: Run, demo_set: Path, tmp_path: Path) -> None:
+    before = scopes()
+    load_model(run.work_dir, device="cpu")
+    train(TINY, tmp_path / "run", **{"data_root": str(demo_set), "train_cfg.max_iters": 1})
+    assert scopes() == before
 
 
 def test_trainings_in_one_process_log_apart(run: Run, demo_set: Path, tmp_path: Path) -> None:

@@ -72,7 +72,6 @@ RUNS = [
     Bad(
         f"test.py $tiny a.pth --out $files/file {ON}/data", "--out $files/file: .* expected a fol"
     ),
-    Bad(f"test.py $tiny a.pth --tta {ON}/data", "--tta needs tta_model and tta_pipeline in the c"),
     Bad(
         f"test.py $tiny a.pth --show-dir new {ON}/data default_hooks.visualization=None",
         "--show-dir needs default_hooks.visualization in the config",

@@ -28,7 +28,10 @@ TYPES = [
     Bad("default_scope=mmpre", "default_scope is 'mmpre', expected one of mmseg, mmdet, mmrotate"),
 ]
 NAMES = [
-    Bad("model.backbone.embed_dim=3", "model.backbone.embed_dim: .* did you mean embed_dims\\?"),
+    Bad(
+        "model.backbone.embed_dim=3",
+        "model.backbone: .* no argument 'embed_dim'; near it: embed_dims",
+    ),
     Bad("model.backbone.fdam.att_in=True", "fdam has no setting \\['att_in'\\]; it has .*att_inv"),
     Bad("optim_wrapper.paramwise_cfg.layer_decy=1", "paramwise_cfg has no .*layer_decy.*; it has"),
     Bad("optim_wrapper.optimizer.lrr=3", "optim_wrapper.optimizer.lrr: .* did you mean lr\\?"),

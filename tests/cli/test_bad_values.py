@@ -35,7 +35,6 @@ ROWS = [
     Bad(f"{PREDICT} --tile 0", "tile is 0, expected a side of 1 pixel or more"),
     Bad(f"{PREDICT} --tile 64 --overlap 64", "overlap is 64, expected 0 or more and less than 64"),
     Bad(f"{PREDICT} --device gpu", "device is 'gpu', which cannot be used"),
-    Bad(f"{PREDICT} --tta", "tta=True needs tta_model and tta_pipeline in the config"),
     Bad("prepare_data.py ade20k not_there new", "not_there does not exist; expected ADEChall"),
     Bad("prepare_data.py ade20k $files/file new", "file is broken or not a zip, .*; download it"),
     Bad("prepare_data.py coco not_there new", "not_there is no folder, expected one with .*.zip"),
