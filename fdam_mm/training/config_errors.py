@@ -49,7 +49,7 @@ def config_errors(what: str, config: Config | None = None) -> Iterator[None]:
         key = _key_of_build(error, config)
         if not key or key in str(error):
             raise
-        raise type(error)(f"{key}: {error}") from error
+        raise type(error)(f"{what}: {key}: {error}") from error
     except FDAMError:
         raise
     except Exception as error:
@@ -80,7 +80,8 @@ def _builds_of(error: Exception) -> list[_Build]:
 def _key_of_build(error: Exception, config: Config | None) -> str:
     """Where in a config the settings stand whose building raised ``error``; empty if nowhere."""
     builds = _builds_of(error)
-    return _key_of(builds[-1].settings, config) if builds else ""
+    key = _key_of(builds[-1].settings, config) if builds else ""
+    return key and key + _setting_in(str(error), builds[-1].settings)
 
 
 def _in_one_line(error: Exception, config: Config | None) -> str:

@@ -178,8 +178,7 @@ def test_data(
     message = message.replace("$labels", f"{data}/annotations/{FIRST}.png")
     command = f"train.py $tiny {ON}/data_{row.command}"
     refused(row._replace(command=command, message=message), files, monkeypatch, capsys)
-    if row.command != "black_and_white":  # numbers that are allowed each, and wrong together
-        check = run_here(
-            ["check_data.py", str(TINY), "--cfg-options", f"data_root={data}"], monkeypatch, capsys
-        )
-        assert check.code == 1 and str(data) in check.out
+    check = run_here(
+        ["check_data.py", str(TINY), "--cfg-options", f"data_root={data}"], monkeypatch, capsys
+    )
+    assert check.code == 1 and str(data) in check.out

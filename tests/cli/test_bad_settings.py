@@ -30,7 +30,7 @@ TYPES = [
 NAMES = [
     Bad(
         "model.backbone.embed_dim=3",
-        "model.backbone: .* no argument 'embed_dim'; near it: embed_dims",
+        "model.backbone.*: .* no argument 'embed_dim'; near it: embed_dims",
     ),
     Bad("model.backbone.fdam.att_in=True", "fdam has no setting \\['att_in'\\]; it has .*att_inv"),
     Bad("optim_wrapper.paramwise_cfg.layer_decy=1", "paramwise_cfg has no .*layer_decy.*; it has"),

@@ -39,7 +39,7 @@ def test_other_types(name: str, value: Any, expected: str) -> None:
 @pytest.mark.parametrize(
     "settings",
     [dict(img_size=(32, 64)), dict(out_indices=[0]), dict(mlp_ratio=4), dict(fdam=None),
-     dict(qkv_bias=1), dict(init_cfg=[]), dict(layer_scale_init=None)],
+     dict(qkv_bias=False), dict(init_cfg=[]), dict(layer_scale_init=None)],
 )  # fmt: skip
 def test_what_fits(settings: dict[str, Any]) -> None:
     _build(**settings, embed_dims=16, num_heads=2)

@@ -109,7 +109,7 @@ def test_folders_are_no_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("model.backbone.embed_dim", 32, "unexpected keyword argument 'embed_dim'"),
+        ("model.backbone.embed_dim", 32, "no argument 'embed_dim'; near it: embed_dims"),
         (
             "model.backbone.type",
             "NoX",

@@ -27,11 +27,15 @@ def _build(model: Any) -> None:
 def test_the_key_and_a_remedy_are_named() -> None:
     vit = dict(type="FDAMVisionTransformer")
     assert (
-        "model.backbone.embed_dim: FDAMVisionTransformer got an unexpected keyword argument "
-        "'embed_dim'; did you mean embed_dims?"
+        "model.backbone.embed_dim is 3: FDAMVisionTransformer has no argument 'embed_dim'; near "
+        "it: embed_dims"
     ) in _fails(**vit, embed_dim=3)
-    assert "it takes img_size, patch_size" in _fails(**vit, qqq=3)
-    assert "model.backbone.num_heads is 0: ValueError:" in _fails(**vit, num_heads=0)
+    norm = dict(type="ViTPyramid", embed_dim=3)
+    assert (
+        "model.backbone.embed_dim: ViTPyramid got an unexpected keyword argument 'embed_dim'; did "
+        "you mean embed_dims?"
+    ) in _fails(**norm)
+    assert "model.backbone.num_heads is 0: num_heads is 0, expected" in _fails(**vit, num_heads=0)
     assert "did you mean FDAMVisionTransformer" in _fails(type="FDAMVisionTransfomer")
 
 

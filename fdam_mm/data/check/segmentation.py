@@ -73,8 +73,10 @@ class SegmentationSet:
         """Read every pair and report all problems."""
         pairs, problems = find_pairs(self)
         report = Report(len(pairs), problems)
+        seen: set[int] = set()
         for image, annotation in progress(pairs):
-            report.problems += check_pair(image, annotation, self)
+            report.problems += check_pair(image, annotation, self, seen)
+        report.problems += _nothing_to_learn(seen, self)
         return report
 
 
@@ -108,8 +110,13 @@ def find_pairs(data: SegmentationSet) -> tuple[list[Pair], list[Problem]]:
     return pairs, problems
 
 
-def check_pair(image: Path, annotation: Path | None, data: SegmentationSet) -> list[Problem]:
-    """Read an image and its annotation and return what is wrong with them."""
+def check_pair(
+    image: Path, annotation: Path | None, data: SegmentationSet, seen: set[int] | None = None
+) -> list[Problem]:
+    """Read an image and its annotation and return what is wrong with them.
+
+    The annotation's label values are added to ``seen``.
+    """
     problems: list[Problem] = []
     image_size = try_reading(whole_size, image, problems)
     if annotation is None:
@@ -127,6 +134,8 @@ def check_pair(image: Path, annotation: Path | None, data: SegmentationSet) -> l
         problems.append(Problem(annotation, found, expected))
     if channels == 1:
         problems += _label_problems(annotation, labels, data)
+        if seen is not None:
+            seen.update(np.unique(labels).tolist())
     return problems
 
 
@@ -227,6 +236,16 @@ def _missing_images(
         )
         for name in sorted(names)
     ]
+
+
+def _nothing_to_learn(seen: set[int], data: SegmentationSet) -> list[Problem]:
+    """Black and white label maps: what is white is ignored in a training, without a word."""
+    if data.ann_dir is None or not seen or not seen <= {0, _IGNORED}:
+        return []
+    if not data.reduce_zero_label and not (data.num_classes == 2 and _IGNORED in seen):
+        return []
+    found = f"all label maps hold {shorten(sorted(seen))} alone, which leaves nothing to learn"
+    return [Problem(data.ann_dir, found, data.describe_labels())]
 
 
 def _label_problems(file: Path, labels: np.ndarray, data: SegmentationSet) -> list[Problem]:

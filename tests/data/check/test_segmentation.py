@@ -159,6 +159,30 @@ def test_label_range(
         assert ("1..5" if reduce_zero_label else "0..4") in problem.expected
 
 
+@pytest.mark.parametrize(
+    ("changes", "values", "found"),
+    [
+        (dict(num_classes=2), (0, 255), "[0, 255]"),
+        (dict(num_classes=5, reduce_zero_label=True), (0, 255), "[0, 255]"),
+        (dict(num_classes=5, reduce_zero_label=True), (0, 0), "[0]"),
+        (dict(num_classes=2), (0, 1), None),
+        (dict(num_classes=2), (0, 0), None),
+        (dict(num_classes=5), (0, 255), None),
+    ],
+)
+def test_black_and_white_labels(
+    data: SegmentationSet, changes: dict, values: tuple[int, int], found: str | None
+) -> None:
+    """What would be ignored in a training, though each value is allowed."""
+    for name, value in zip(("a", "sub/b"), values, strict=True):
+        save_labels(data.ann_dir / f"{name}.png", value)
+    problems = change(data, **changes).check().problems
+    assert len(problems) == (found is not None)
+    if found:
+        assert problems[0].path == data.ann_dir
+        assert f"all label maps hold {found.strip('[]')} alone" in problems[0].found
+
+
 def test_other_ignore_index(data: SegmentationSet) -> None:
     save_labels(data.ann_dir / "a.png", 100)
     assert change(data, ignore_index=100).check().problems == []
