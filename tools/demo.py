@@ -29,6 +29,7 @@ from fdam_mm.data.pictures.rows import read_pixels
 from fdam_mm.errors import UsageError
 from fdam_mm.files import atomic_file, write_atomically
 from fdam_mm.training.config import read_config
+from fdam_mm.training.work_dir import newest_step
 from fdam_mm.visualization.colours import with_palette
 
 TOOLS = Path(__file__).resolve().parent
@@ -63,7 +64,7 @@ def main() -> None:
     untrained = score(args.config, save_untrained(config, folder), folder, overrides)
     print(f"3/4  training {args.config}")
     train(args.config, folder / "train", config.train_cfg.max_iters, overrides)
-    checkpoint = (folder / "train" / "last_checkpoint").read_text()
+    checkpoint = str(newest_step(folder / "train"))
     print("4/4  evaluating")
     pictures = folder / "pictures"
     if config.default_scope == "mmseg":

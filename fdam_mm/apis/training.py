@@ -93,10 +93,8 @@ def _read(config: str | Path | Config, overrides: dict[str, Any]) -> Config:
 
 
 def _name_apart(config: Config) -> None:
-    """mmengine gives runs of one name one logger, and visualizers of one name one folder."""
+    """mmengine gives runs of one name, which it takes by the second, one logger."""
     config.experiment_name = f"{_default_folder(config).name}_{uuid.uuid4().hex}"
-    if config.get("visualizer"):
-        config.visualizer.pop("name", None)
 
 
 def _default_folder(config: Config) -> Path:

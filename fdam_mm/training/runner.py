@@ -1,6 +1,7 @@
 """mmengine's Runner with safe checkpoints, foreign layouts and gloo on CPUs."""
 
 import os
+import uuid
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -109,6 +110,9 @@ class FDAMRunner(Runner):
         visualizer = local if visualizer is None else visualizer
         if isinstance(visualizer, dict):
             visualizer = atomic_backends(visualizer)
+            if Visualizer.check_instance_created(visualizer.get("name", "")):
+                # of an earlier run in this process: it would get this one's logs
+                visualizer = {**visualizer, "name": f"{self.experiment_name}_{uuid.uuid4().hex}"}
         return super().build_visualizer(visualizer)
 
     def load_or_resume(self) -> None:
