@@ -24,6 +24,8 @@ def test_snippet(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_extended_config(tmp_path: Path) -> None:
     from mmengine.config import Config
 
+    import fdam_mm.openmmlab  # noqa: F401  finds mmseg's configs
+
     plain = (ROOT / "configs/demo/vit_demo.py").read_text()
     plain = plain.replace("../_base_", str(ROOT / "configs/_base_"))
     (tmp_path / "my_plain_config.py").write_text(plain)
