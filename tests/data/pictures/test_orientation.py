@@ -6,7 +6,6 @@ import tracemalloc
 from pathlib import Path
 
 import cv2
-import mmcv
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,6 +16,8 @@ from fdam_mm.data.pictures.labels import read_label_map
 from fdam_mm.data.pictures.rows import PictureRows, picture_size, read_pixels, read_windows
 from fdam_mm.data.pictures.windows import place_windows
 from fdam_mm.errors import PictureError
+
+mmcv = pytest.importorskip("mmcv")
 
 ORIENTATIONS = range(1, 9)
 TAG = 0x0112

@@ -6,7 +6,6 @@ import zlib
 from pathlib import Path
 
 import cv2
-import mmcv
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,6 +16,8 @@ from fdam_mm.data.pictures.rows import PictureRows, pad_patch, picture_size
 from fdam_mm.data.pictures.rows import read_windows as read
 from fdam_mm.data.pictures.windows import place_windows
 from fdam_mm.errors import PictureError
+
+mmcv = pytest.importorskip("mmcv")
 
 COLOUR_TYPES = {"grey": 0, "rgb": 2, "palette": 3, "grey_alpha": 4, "rgba": 6}
 CHANNELS = {"grey": 1, "rgb": 3, "palette": 1, "grey_alpha": 2, "rgba": 4}

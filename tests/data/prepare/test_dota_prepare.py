@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import cv2
-import mmcv
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,6 +19,8 @@ from fdam_mm.data.prepare import dota_split
 from fdam_mm.data.prepare.dota import SplitReport, prepare_dota
 from fdam_mm.data.prepare.dota_split import PADDING, SCALES, Scales
 from fdam_mm.errors import PreparationError
+
+mmcv = pytest.importorskip("mmcv")
 
 TINY = Scales("split_ss_dota", (64,), (16,))
 PLANE = "10 10 30 10 30 30 10 30 plane 0\n"
