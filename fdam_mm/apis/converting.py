@@ -1,6 +1,7 @@
 """From the toolkits' data samples to results, of whole pictures and of merged tiles."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ class Converter:
         corners = [(left, top) for top in grid.tops for left in grid.lefts]
         common = (picture, self._classes, self._palette, None)
         first = next(samples)
-        everything = _chain(first, samples)
+        everything = chain([first], samples)
         if "pred_panoptic_seg" in first[1]:
             return self._sewn(picture, everything, grid)
         if first[1].pred_instances.bboxes.shape[-1] == 5:
@@ -190,8 +191,3 @@ def _rles(
         whole[top : top + height, left : left + width] = np.asarray(mask, np.uint8)
         found.append(coco_mask.encode(whole))
     return found
-
-
-def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    yield first
-    yield from rest

@@ -10,14 +10,14 @@ from pathlib import Path
 from fdam_mm.errors import CheckpointError
 
 POINTER = "last_checkpoint"
-_TEMPLATES = ("iter_{}.pth", "epoch_{}.pth")
+TEMPLATES = ("iter_{}.pth", "epoch_{}.pth")
 
 
 def newest_checkpoint(
     work_dir: str | Path,
     folder: str | Path,
     say: Callable[[str], None],
-    template: str = _TEMPLATES[0],
+    template: str = TEMPLATES[0],
 ) -> Path | None:
     """Find the newest checkpoint of a training that can be read.
 
@@ -90,7 +90,7 @@ def _numbered(folder: Path, template: str) -> list[Path]:
     """The checkpoints that trainings write at their intervals, the highest number first."""
     names = [file.name for file in folder.iterdir()] if folder.is_dir() else []
     found = []
-    for kind in dict.fromkeys((template, *_TEMPLATES)):
+    for kind in dict.fromkeys((template, *TEMPLATES)):
         numbers = {name: number for name in names if (number := step(name, kind)) is not None}
         found += sorted(numbers, key=numbers.__getitem__, reverse=True)
     return [folder / name for name in found]

@@ -1,11 +1,10 @@
 """What a training leaves in its work folder: its config and its checkpoints."""
 
-import re
 from pathlib import Path
 
 from fdam_mm.errors import MissingFileError
 
-_STEP = re.compile(r"(?:iter|epoch)_(\d+)\.pth")
+from .resume_point import TEMPLATES, step
 
 
 def find_config(folder: Path) -> Path:
@@ -37,5 +36,10 @@ def find_checkpoint(folder: Path) -> Path:
 
 def newest_step(folder: Path) -> Path | None:
     """The checkpoint of the last iteration or epoch in ``folder``, None without any."""
-    steps = {int(m[1]): file for file in folder.glob("*.pth") if (m := _STEP.fullmatch(file.name))}
+    steps = {
+        number: file
+        for file in folder.glob("*.pth")
+        for template in TEMPLATES
+        if (number := step(file.name, template)) is not None
+    }
     return steps[max(steps)] if steps else None
