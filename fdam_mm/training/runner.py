@@ -11,7 +11,7 @@ import torch
 from mmengine.dist import broadcast_object_list, is_distributed, is_main_process, master_only
 from mmengine.hooks import Hook
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
-from mmengine.registry import RUNNERS
+from mmengine.registry import RUNNERS, VISUALIZERS
 from mmengine.runner import BaseLoop, Runner
 from mmengine.visualization import Visualizer
 from torch import distributed, nn
@@ -25,6 +25,7 @@ from fdam_mm.data.guards.samples import look_at_samples
 from fdam_mm.data.guards.watching import plain_worker_errors, watch
 from fdam_mm.files import full_disk_errors, write_atomically
 from fdam_mm.toolkits.mixed_sizes import predict_mixed_sizes
+from fdam_mm.toolkits.types import class_of, is_kind
 from fdam_mm.visualization.colours import with_palette
 from fdam_mm.visualization.results_first import keep_results
 
@@ -110,8 +111,7 @@ class FDAMRunner(Runner):
         visualizer = local if visualizer is None else visualizer
         if isinstance(visualizer, dict):
             visualizer = atomic_backends(visualizer)
-            if Visualizer.check_instance_created(visualizer.get("name", "")):
-                # of an earlier run in this process: it would get this one's logs
+            if _exists(visualizer):  # of an earlier run in this process: it would get our logs
                 visualizer = {**visualizer, "name": f"{self.experiment_name}_{uuid.uuid4().hex}"}
         return super().build_visualizer(visualizer)
 
@@ -276,3 +276,11 @@ class FDAMRunner(Runner):
             warn_of_non_finite(parts, str(filename))
         self._has_loaded = True
         return checkpoint
+
+
+def _exists(visualizer: Mapping[str, Any]) -> bool:
+    """Whether mmengine would hand out an older one: its classes keep their instances by name."""
+    kind = class_of(visualizer.get("type", "Visualizer"), VISUALIZERS)
+    keepers = [kind] if is_kind(kind, Visualizer, VISUALIZERS) else []
+    name = visualizer.get("name", "")
+    return any(keeper.check_instance_created(name) for keeper in [Visualizer, *keepers])

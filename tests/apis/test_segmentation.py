@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
 from PIL import Image
 from support.tools import TINY, succeed
 from torch import nn
@@ -51,6 +52,7 @@ def test_no_scope_is_left_behind(run: Run, demo_set: Path, tmp_path: Path) -> No
 
 def test_trainings_in_one_process_log_apart(run: Run, demo_set: Path, tmp_path: Path) -> None:
     settings = {"data_root": str(demo_set), "train_cfg.max_iters": 2}
+    Visualizer._instance_dict.clear()  # SegLocalVisualizer keeps the one of the run before, too
     other = train(TINY, tmp_path / "other", **settings)
     assert [entry["step"] for entry in other.metrics if "loss" in entry] == [1, 2]
     assert len(list(run.work_dir.glob("*/vis_data/scalars.json"))) == 1

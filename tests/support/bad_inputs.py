@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import pytest
 from mmengine.logging import MessageHub, MMLogger
-from mmengine.visualization import Visualizer
 
 from fdam_mm.cli import main as fdam
 
@@ -50,7 +49,7 @@ def run_here(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> Ended:
     """Run a tool in this process; an error that is not one line is raised."""
-    for keeper in (MessageHub, MMLogger, Visualizer):  # nothing of the run before
+    for keeper in (MessageHub, MMLogger):  # nothing of the run before
         keeper._instance_dict.clear()
     monkeypatch.setattr(sys, "argv", command)
     run = fdam.main if command[0] == "fdam" else _script(ROOT / "tools" / command[0])
