@@ -1,48 +1,9 @@
 #!/usr/bin/env python
 """Train a model from a config."""
 
-import os
-from contextlib import nullcontext
+import sys
 
-from fdam_mm.cli.arguments import add_run_arguments, parser, run_config
-from fdam_mm.cli.errors import clear_errors
-from fdam_mm.training.building import build_runner
-from fdam_mm.training.config import refuse_overwriting, require_data, require_parts
-from fdam_mm.training.precision import enable_amp
-from fdam_mm.training.sole_training import sole_training
-from fdam_mm.training.teardown import end_together
-
-
-@clear_errors
-def main() -> None:
-    arguments = parser(
-        __doc__, "tools/train.py configs/demo/fdam-vit_demo.py --work-dir work_dirs/my"
-    )
-    add_run_arguments(arguments)
-    arguments.add_argument(
-        "--resume",
-        nargs="?",
-        const="auto",
-        metavar="CHECKPOINT",
-        help="go on from the newest checkpoint of the work folder, or from this one; without any, "
-        "start, so that a job that is queued again can always say it",
-    )
-    args = arguments.parse_args()
-    config = run_config(args)
-    if args.resume == "auto":
-        config.resume = "auto"
-    elif args.resume:
-        config.resume, config.load_from = True, args.resume
-    require_parts(config, "model", "train_dataloader", "train_cfg", "optim_wrapper")
-    require_data(config, "train", "val")
-    if args.amp:
-        enable_amp(config)
-    first = os.environ.get("RANK", "0") == "0"  # of a distributed training
-    with sole_training(config.work_dir) if first else nullcontext():
-        refuse_overwriting(config)
-        build_runner(config).train()
-    end_together()
-
+from fdam_mm.cli.train import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

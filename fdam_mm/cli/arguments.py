@@ -25,13 +25,19 @@ class _Parser(argparse.ArgumentParser):
         sys.exit(2)
 
 
-def parser(description: str, example: str) -> argparse.ArgumentParser:
-    """An argument parser whose ``--help`` ends with ``example``."""
+def parser(description: str | None, example: str) -> argparse.ArgumentParser:
+    """An argument parser whose ``--help`` ends with ``example``, see :func:`with_command`."""
     return _Parser(
         description=description,
-        epilog=f"example:\n  {example}",
+        epilog=with_command(f"example:\n  {example}"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def with_command(example: str) -> str:
+    """An example with what the user typed for COMMAND: ``fdam train`` or ``tools/train.py``."""
+    name = Path(sys.argv[0]).name
+    return example.replace("COMMAND", name if name.startswith("fdam ") else f"tools/{name}")
 
 
 class _Overrides(argparse.Action):

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec
 
 from fdam_mm.errors import FDAMError, TrainingInterrupted
 
@@ -16,7 +17,10 @@ REPORTS = "FDAM_ERROR_REPORTS"
 that :mod:`fdam_mm.cli.launch` can say it once."""
 
 
-def clear_errors(main: Callable[[], int | None]) -> Callable[[], int | None]:
+_Arguments = ParamSpec("_Arguments")
+
+
+def clear_errors(main: Callable[_Arguments, int | None]) -> Callable[_Arguments, int | None]:
     """Let ``main`` end with one line where a file or an argument is wrong.
 
     Only the errors that we recognise (:class:`fdam_mm.errors.FDAMError`) become a line. Every
@@ -24,9 +28,9 @@ def clear_errors(main: Callable[[], int | None]) -> Callable[[], int | None]:
     """
 
     @functools.wraps(main)
-    def wrapped() -> int | None:
+    def wrapped(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> int | None:
         try:
-            return main()
+            return main(*args, **kwargs)
         except TrainingInterrupted as error:
             if os.environ.get("RANK", "0") == "0":  # the others end with the same words
                 sys.stderr.write(f"{Path(sys.argv[0]).name}: {error}\n")

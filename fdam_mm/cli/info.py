@@ -4,6 +4,7 @@ import argparse
 import importlib
 import importlib.util
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -29,13 +30,13 @@ _EXTRAS = {  # extra of this package: what it brings
 }
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line and print the table."""
     argparse.ArgumentParser(
         description="Versions, devices and extras: paste it into bug reports.",
         epilog="example:\n  fdam info",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args()
+    ).parse_args(argv)
     rows = {**_machine(), **_packages(), **_operations(), **_extras()}
     width = max(map(len, rows))
     print("\n".join(f"{name:<{width}}  {value}" for name, value in rows.items()))

@@ -1,10 +1,8 @@
 """``fdam``: every tool as a subcommand; ``tools/*.py`` are the same under their old names."""
 
 import importlib
-import runpy
 import sys
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fdam_mm.version import __version__
@@ -17,36 +15,28 @@ class Command(NamedTuple):
     help: str
 
 
-class Tool(NamedTuple):
-    """A script of ``tools/``, which a checkout and a wheel both hold."""
-
-    script: str
-    help: str
-
-
-Commands = Mapping[str, "Command | Tool | Commands"]
+Commands = Mapping[str, "Command | Commands"]
 COMMANDS: Commands = {
-    "train": Tool("train.py", "train a model from a config"),
-    "test": Tool("test.py", "evaluate a checkpoint"),
+    "train": Command("train", "train a model from a config"),
+    "test": Command("test", "evaluate a checkpoint"),
     "predict": Command("predict", "predict pictures, folders and GeoTIFFs of any size"),
     "data": {
-        "prepare": Tool("prepare_data.py", "unpack and check ADE20K, COCO or DOTA"),
-        "check": Tool("check_data.py", "read every picture and label of a config"),
+        "prepare": Command("prepare", "unpack and check ADE20K, COCO or DOTA"),
+        "check": Command("check", "read every picture and label of a config"),
+        "demo": Command("demo_set", "draw a small labelled set to try things on"),
     },
-    "flops": Tool("get_flops.py", "parameters and FLOPs, plain beside FDAM"),
+    "flops": Command("flops", "parameters and FLOPs, plain beside FDAM"),
+    "demo": Command("demo", "train a small model on a drawn set and show what it finds"),
     "info": Command("info", "versions, devices and extras, for bug reports"),
 }
 
 
-_TOOLS = Path(__file__).resolve().parents[1] / ".mim/tools"
-
-
-def main() -> int | None:
+def main(argv: Sequence[str] | None = None) -> int | None:
     """Run the subcommand that the command line names; returns its exit code."""
-    return _run("fdam", COMMANDS, sys.argv[1:])
+    return _run("fdam", COMMANDS, sys.argv[1:] if argv is None else argv)
 
 
-def _run(program: str, commands: Commands, arguments: list[str]) -> int | None:
+def _run(program: str, commands: Commands, arguments: Sequence[str]) -> int | None:
     name, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
     if name in ("-h", "--help"):
         print(_usage(program, commands))
@@ -61,18 +51,15 @@ def _run(program: str, commands: Commands, arguments: list[str]) -> int | None:
         )
         return 2
     chosen = commands[name]
-    if not isinstance(chosen, Command | Tool):
+    if not isinstance(chosen, Command):
         return _run(f"{program} {name}", chosen, rest)
-    sys.argv = [f"{program} {name}", *rest]
-    if isinstance(chosen, Tool):
-        runpy.run_path(str(_TOOLS / chosen.script), run_name="__main__")
-        return None
+    sys.argv = [f"{program} {name}", *rest]  # argparse and errors name the program after it
     return importlib.import_module(f".{chosen.module}", __package__).main()
 
 
 def _usage(program: str, commands: Commands) -> str:
     rows = [
-        f"  {name:<10}{chosen.help if isinstance(chosen, Command | Tool) else ', '.join(chosen)}"
+        f"  {name:<10}{chosen.help if isinstance(chosen, Command) else ', '.join(chosen)}"
         for name, chosen in commands.items()
     ]
     return "\n".join(

@@ -1,5 +1,6 @@
 """``fdam predict``: predict pictures of any size and write a file for each."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from fdam_mm.errors import UsageError
@@ -8,12 +9,12 @@ from .arguments import parser
 from .errors import clear_errors
 
 _DESCRIPTION = "Predict pictures, folders and GeoTIFFs of any size, and write a file for each."
-_EXAMPLE = """fdam predict work_dirs/nuts photos/ --out result/ --draw
-  fdam predict CONFIG.py large.tif --checkpoint iter_160000.pth --tile 1024 --out result/"""
+_EXAMPLE = """COMMAND work_dirs/nuts photos/ --out result/ --draw
+  COMMAND CONFIG.py large.tif --checkpoint iter_160000.pth --tile 1024 --out result/"""
 
 
 @clear_errors
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, predict and write."""
     arguments = parser(_DESCRIPTION, _EXAMPLE)
     arguments.add_argument("model", help="work folder of a training, or a config file")
@@ -35,7 +36,7 @@ def main() -> None:
         action="store_true",
         help="also read checkpoints that need unpickling, which can run any code they hold",
     )
-    args = arguments.parse_args()
+    args = arguments.parse_args(argv)
     from fdam_mm.apis import load_model, predict
 
     if args.checkpoint is None and not Path(args.model).is_dir():

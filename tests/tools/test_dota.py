@@ -112,7 +112,7 @@ def test_boxes_are_written_before_they_are_drawn(
     def fail(*_: object) -> None:
         raise IndexError("of a drawing")
 
-    monkeypatch.setattr("fdam_mm.oriented.large_picture.reduced_picture", fail)
+    monkeypatch.setattr("fdam_mm.cli.infer_large.reduced_picture", fail)
     picture = folder / "patches" / f"{PATCH}.png"
     with pytest.raises(IndexError, match="of a drawing"):
         run_here(

@@ -1,24 +1,13 @@
-"""What tools/test.py asks of a config before it evaluates."""
-
-import importlib.util
-from types import ModuleType
+"""What ``fdam test`` asks of a config before it evaluates."""
 
 import pytest
 from mmengine.config import Config
-from support.tools import ROOT
 
+from fdam_mm.cli import test as tool
 from fdam_mm.errors import UsageError
 
 
-@pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("test_tool", ROOT / "tools/test.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_out_takes_one_evaluator(tool: ModuleType) -> None:
+def test_out_takes_one_evaluator() -> None:
     metric = dict(type="IoUMetric", iou_metrics=["mIoU"])
     for evaluator in (metric, [metric]):
         config = Config(dict(default_scope="mmseg", test_evaluator=evaluator))
@@ -30,7 +19,7 @@ def test_out_takes_one_evaluator(tool: ModuleType) -> None:
             tool.require_one_evaluator(Config(dict(test_evaluator=evaluators)))
 
 
-def test_pictures_need_a_hook_and_a_visualizer(tool: ModuleType) -> None:
+def test_pictures_need_a_hook_and_a_visualizer() -> None:
     hook, visualizer = dict(type="SegVisualizationHook"), dict(type="SegLocalVisualizer")
     whole = dict(default_hooks=dict(visualization=hook), visualizer=visualizer)
     tool.require_visualization(Config(whole))
