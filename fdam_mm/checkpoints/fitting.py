@@ -199,9 +199,11 @@ def _unused(model: nn.Module, differences: Differences, fit: Fit) -> list[str]:
 
 
 def _new_layer_keys(model: nn.Module) -> set[str]:
-    """Keys of FDAM's own layers."""
+    """Keys of FDAM's own layers, and those that a backbone says are in no pretrained file."""
     layers = [(n, m) for n, m in model.named_modules() if isinstance(m, AttInv | FreqScale)]
-    return {f"{name}.{key}" for name, layer in layers for key in layer.state_dict()}
+    keys = {f"{name}.{key}" for name, layer in layers for key in layer.state_dict()}
+    others = tuple(getattr(model, "not_in_pretrained", ()))
+    return keys | {key for key in model.state_dict() if key.startswith(others)}
 
 
 def _any_fdam(keys: Iterable[str]) -> bool:

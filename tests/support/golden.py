@@ -35,6 +35,14 @@ def load_case(name: str) -> Case:
     return Case(spec.get("build", {}), state, inputs, outputs, spec)
 
 
+def thinned(output: Tensor, stored: str) -> Tensor:
+    """The part of an output that a case stores: ``"all"``, or slices such as ``[:, ::2]``."""
+    if stored == "all":
+        return output
+    parts = (part.strip().split(":") for part in stored.strip("[]").split(","))
+    return output[tuple(slice(*(int(n) if n else None for n in part)) for part in parts)]
+
+
 def relative_error(ours: Tensor, official: Tensor) -> float:
     return float((ours - official).detach().norm() / official.detach().norm())
 

@@ -1,6 +1,6 @@
 """Foreign checkpoint layouts: one module per layout, tried in this order."""
 
-from . import deit, fdam, lsknet, mask_dino, mmseg, nvlabs_mit, timm
+from . import deit, fdam, l2vit, lsknet, mask_dino, mmseg, nvlabs_mit, timm
 
 SOURCES = {
     "fdam": fdam,
@@ -10,5 +10,6 @@ SOURCES = {
     "deit": deit,
     "nvlabs_mit": nvlabs_mit,
     "lsknet": lsknet,
+    "l2vit": l2vit,
 }
 """Layouts by name. Each module has ``matches(state)`` and ``convert(state)``."""

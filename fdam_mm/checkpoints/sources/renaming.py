@@ -1,7 +1,7 @@
 """Renaming keys by whole components (``blocks.0.attn``), wherever in the key they stand."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor
 
@@ -18,6 +18,19 @@ def _rename_key(key: str, components: Mapping[str, str]) -> str:
     for old, new in components.items():
         dotted = dotted.replace(f".{old}.", f".{new}.", 1)
     return dotted.strip(".")
+
+
+def rename_by_patterns(
+    state: Mapping[str, Tensor], patterns: Sequence[tuple[str, str]]
+) -> dict[str, Tensor]:
+    """Rename by regular expressions, each once and in order, on what follows ``backbone.``."""
+    renamed = {}
+    for key, value in state.items():
+        prefix, name = re.fullmatch(r"(backbone\.)?(.*)", key).groups(default="")
+        for pattern, replacement in patterns:
+            name = re.sub(pattern, replacement, name, count=1)
+        renamed[prefix + name] = value
+    return renamed
 
 
 def has_component(state: Mapping[str, Tensor], names: Iterable[str]) -> bool:

@@ -2,11 +2,12 @@
 
 from fdam_mm.toolkits.optional import importable
 
+from .l2vit import L2ViT
 from .lsknet import LSKNet
 from .mit import FDAMMixVisionTransformer
 from .vit import FDAMVisionTransformer
 
-__all__ = ["FDAMMixVisionTransformer", "FDAMVisionTransformer", "LSKNet"]
+__all__ = ["FDAMMixVisionTransformer", "FDAMVisionTransformer", "L2ViT", "LSKNet"]
 
 if importable("timm"):
     from .timm import FDAMTimmBackbone

@@ -9,7 +9,13 @@ from fdam_mm.toolkits.types import is_kind
 
 class PretrainedBackbone(BaseModule):
     """A ``BaseModule`` whose ``init_cfg=dict(type="Pretrained", checkpoint=..., prefix=...)``
-    loads safely (no unpickling), converts foreign layouts and refuses a file that does not fit."""
+    loads safely (no unpickling), converts foreign layouts and refuses a file that does not fit.
+
+    What a backbone adds for dense tasks, such as norms on its outputs, may be missing in a file:
+    ``not_in_pretrained`` has the beginnings of those keys.
+    """
+
+    not_in_pretrained: tuple[str, ...] = ()
 
     def init_weights(self) -> None:
         init_cfg = self.init_cfg

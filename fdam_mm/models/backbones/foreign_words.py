@@ -62,6 +62,15 @@ LSKNET = dict(
     norm_eval=Word((False,), _FREEZE_STATISTICS.format("frozen_stages=k")),
     out_shape=_OUT_SHAPE,
 )
+L2VIT = dict(
+    dims=Word((), "write embed_dims"),
+    mlp_ratio=Word((), "write mlp_ratios"),
+    num_classes=Word(None, "a backbone has no classes"),
+    block_type=Word(("mix_local_enhanced_vit",), "use block_types=('window', 'linear')"),
+    conv_stem_type=Word(("2L",), "the stem has two convolutions"),
+    cpe_act=Word((False,), "the conditional positions have no activation"),
+    norm=Word((dict(type="LN"),), "the outputs have LayerNorms"),
+)
 TIMM = dict(
     norm_cfg=Word((), "use norm_layer, timm's word, e.g. norm_layer='layernorm'"),
     act_cfg=Word((), "use act_layer, timm's word, e.g. act_layer='gelu'"),

@@ -3,8 +3,7 @@
 Written from the paper. Legend of the shape comments: B batch, C channels, H x W grid of a stage.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
 from math import gcd
 from typing import Any
 
@@ -12,8 +11,6 @@ import torch
 from mmcv.cnn.bricks import DropPath
 from mmengine.registry import MODELS
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.checkpoint import checkpoint
 
 from fdam_mm.errors import ConfigError
 from fdam_mm.layers import AttInv, FreqScale
@@ -34,6 +31,7 @@ from .arguments import (
     start_from,
 )
 from .base import PretrainedBackbone
+from .checkpointing import run
 from .foreign_words import LSKNET, Word, refuse_foreign
 from .stages import linear_ramp, reset_convolutions, stage_indices
 
@@ -211,7 +209,7 @@ class Stage(nn.Module):
     def forward(self, x: Tensor, with_cp: bool = False) -> Tensor:
         x = self.proj_norm(self.proj(x))
         for block in self.blocks:
-            x = _checkpointed(block, x) if with_cp and torch.is_grad_enabled() else block(x)
+            x = run(block, x, with_cp)
         return fast_layout(self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
 
 
@@ -328,27 +326,3 @@ def _check_stages(
         )
     if any(dim % 2 for dim in embed_dims):
         raise ConfigError(f"embed_dims {tuple(embed_dims)} must be even: each kernel takes half")
-
-
-def _checkpointed(block: Block, x: Tensor) -> Tensor:
-    return checkpoint(
-        block,
-        x,
-        use_reentrant=False,
-        context_fn=lambda: (nullcontext(), _running_statistics_kept(block)),
-    )
-
-
-@contextmanager
-def _running_statistics_kept(module: nn.Module) -> Iterator[None]:
-    """Let batch norms run once more without counting the batch a second time."""
-    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
-    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-        norm.num_batches_tracked = norm.num_batches_tracked.clone()
-    try:
-        yield
-    finally:
-        for norm, (momentum, num_batches) in zip(norms, before, strict=True):
-            norm.momentum, norm.num_batches_tracked = momentum, num_batches

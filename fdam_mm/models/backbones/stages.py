@@ -1,4 +1,4 @@
-"""What the backbones with stages share: their settings per stage and their convolutions' start."""
+"""What the backbones with stages share: their settings per stage, and how weights start."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,6 +7,7 @@ from math import sqrt
 from torch import nn
 
 from fdam_mm.errors import ConfigError
+from fdam_mm.layers import AttInv, FreqScale
 
 
 def stage_indices(
@@ -45,4 +46,16 @@ def reset_convolutions(module: nn.Module) -> None:
     for conv in (m for m in module.modules() if isinstance(m, nn.Conv2d)):
         fan_out = conv.kernel_size[0] * conv.kernel_size[1] * conv.out_channels // conv.groups
         nn.init.normal_(conv.weight, std=sqrt(2 / fan_out))
-        nn.init.zeros_(conv.bias)
+        if conv.bias is not None:
+            nn.init.zeros_(conv.bias)
+
+
+def reset_linears(module: nn.Module) -> None:
+    """Every linear truncated normal with std 0.02, zero biases; FDAM's layers keep their start."""
+    for child in module.children():
+        if isinstance(child, nn.Linear):
+            nn.init.trunc_normal_(child.weight, std=0.02)
+            if child.bias is not None:
+                nn.init.zeros_(child.bias)
+        elif not isinstance(child, AttInv | FreqScale):
+            reset_linears(child)
