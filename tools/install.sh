@@ -4,10 +4,13 @@
 #   tools/install.sh [--light] [FOLDER]       default: .venv
 #
 # --light leaves mmcv and the toolkits out: what lint, types and the quick tests need.
-# torch comes first, because mmcv is compiled against it: about 5 minutes on 2 cores, or seconds
-# where PIP_FIND_LINKS points to a folder that holds its wheel. PYTHON chooses the interpreter.
-# example:
+# torch comes first, because mmcv is compiled against it: seconds where PIP_FIND_LINKS points to a
+# folder that holds its wheel, else minutes, said before they start. With an NVIDIA GPU, or
+# FORCE_CUDA=1, mmcv gets its CUDA operations, for the GPUs seen or TORCH_CUDA_ARCH_LIST
+# (docs/gpu.md). PYTHON chooses the interpreter.
+# examples:
 #   PYTHON=python3.12 tools/install.sh ~/environments/fdam
+#   FORCE_CUDA=1 TORCH_CUDA_ARCH_LIST=9.0 tools/install.sh
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -22,13 +25,23 @@ pinned() { grep -E "^($1)==" "$root/requirements.txt"; }
 for_light="numpy|pillow|opencv-python-headless|pycocotools|safetensors|shapely|tqdm|timm|onedl-mmengine"
 for_light+="|pytest|pytest-xdist|hypothesis|ruff|mypy"
 
-case "${1:-}" in -h|--help) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;; esac
+case "${1:-}" in -h|--help) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;; esac
 [[ $venv = /* ]] || venv=$PWD/$venv
 
-# Nothing to do where this very installation is already there.
-stamp=$(cat "$root/requirements.txt" "$root/pyproject.toml" "${BASH_SOURCE[0]}" | cksum)
+# Nothing to do where this very installation is already there. One with CUDA serves a machine
+# without a GPU as well.
+device=cpu
+has_gpu() { nvidia-smi -L 2>/dev/null | grep -q GPU; }
+if [[ ${FORCE_CUDA:-} = 1 ]] || { [[ ${FORCE_CUDA:-} != 0 ]] && has_gpu; }; then
+  device="cuda ${TORCH_CUDA_ARCH_LIST:-}"
+fi
+stamp=$(cd "$root" && cat requirements.txt pyproject.toml tools/install.sh tools/install_mmcv.py \
+  tools/building/cuda_target.py | cksum)
 there=$(cat "$venv/.fdam_mm" 2>/dev/null || true)
-[[ $there = "$stamp $root" || $there = "$stamp $root $light" ]] && exit 0
+case $device/$there in
+  */"$stamp $root $device" | cpu/"$stamp $root cuda"*) exit 0 ;;
+  */"$stamp $root "*) [[ $light ]] && exit 0 ;;
+esac
 
 command -v "$python" >/dev/null || fail "$python not found; set PYTHON to a Python 3.10 or newer"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
@@ -56,24 +69,7 @@ if [[ $light ]]; then
 fi
 
 step 3 "mmcv with its compiled operations"
-mmcv=$(pinned onedl-mmcv)
-if ! "${pip[@]}" install --only-binary onedl-mmcv "$mmcv" 2>/dev/null; then
-  command -v g++ >/dev/null ||
-    fail "no wheel of $mmcv for this machine, and no C++ compiler to build it; Debian and Ubuntu:
-  apt-get install g++ python3-dev
-or set PIP_FIND_LINKS to a folder that holds its wheel"
-  echo "building $mmcv: about 80 files, about 5 minutes on 2 cores"
-  log=$(mktemp)
-  MMCV_WITH_OPS=1 MAX_JOBS=${MAX_JOBS:-$(nproc)} CFLAGS="${CFLAGS:--O2 -g0}" \
-    "${pip[@]}" install --no-build-isolation "$mmcv" >"$log" 2>&1 &
-  build=$!
-  while kill -0 $build 2>/dev/null; do
-    for _ in 1 2 3 4 5 6; do sleep 5; kill -0 $build 2>/dev/null || break; done
-    printf '  %d s\r' $SECONDS
-  done
-  wait $build || { tail -n 30 "$log" >&2; fail "mmcv did not build; the whole log: $log"; }
-  rm -f "$log"
-fi
+"$venv/bin/python" "$root/tools/install_mmcv.py" "$(pinned onedl-mmcv)" || exit 1
 
 step 4 "the other packages of requirements.txt (half a minute)"
 "${pip[@]}" install --quiet --no-build-isolation -r "$root/requirements.txt"
@@ -85,7 +81,7 @@ fi
 
 step 5 "fdam_mm itself"
 "${pip[@]}" install --quiet --no-build-isolation --no-deps --editable "$root"
-"$venv/bin/python" -c 'import fdam_mm.openmmlab, mmcv.ops, mmseg.models' ||
+"$venv/bin/python" -c 'import fdam_mm.openmmlab, mmseg.models' ||
   fail "the installation is there and does not import; remove $venv and try again"
-echo "$stamp $root" > "$venv/.fdam_mm"
+echo "$stamp $root $device" > "$venv/.fdam_mm"
 printf '\nready: %s\n' "$venv/bin/python"
