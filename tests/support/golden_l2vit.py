@@ -1,14 +1,11 @@
-"""Our L2ViT on a golden case's weights and inputs."""
+"""Our L2ViT with the settings of a golden case."""
 
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from fdam_mm.checkpoints import convert
 from fdam_mm.models import L2ViT
 
 NEW = ("norm0", "norm1", "norm2", "norm3")  # not in ImageNet files
+CLASSIFIER = ("norm", "head")
 _BLOCK_TYPES = {
     "mix_local_enhanced_vit": ("window", "linear"),
     "local": ("window",),
@@ -27,17 +24,3 @@ def build(spec: dict[str, Any], **options: Any) -> L2ViT:
         conv_stem=build["conv_stem"],
         **options,
     )
-
-
-def outputs(
-    spec: dict[str, Any], state_dict: dict[str, Tensor], inputs: dict[str, Tensor]
-) -> dict[str, Tensor]:
-    """Every output that the case names, before thinning."""
-    model = build(spec).eval()
-    model.load_state_dict(convert(state_dict, source="l2vit"))
-    with torch.no_grad():
-        return {
-            f"{name}:{index}": out
-            for name, x in inputs.items()
-            for index, out in enumerate(model(x))
-        }

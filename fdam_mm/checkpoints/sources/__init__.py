@@ -1,6 +1,6 @@
 """Foreign checkpoint layouts: one module per layout, tried in this order."""
 
-from . import deit, fdam, l2vit, lsknet, mask_dino, mmseg, nvlabs_mit, timm
+from . import deit, fdam, l2vit, lsknet, mask_dino, mmseg, nvlabs_mit, timm, vmamba
 
 SOURCES = {
     "fdam": fdam,
@@ -11,5 +11,6 @@ SOURCES = {
     "nvlabs_mit": nvlabs_mit,
     "lsknet": lsknet,
     "l2vit": l2vit,
+    "vmamba": vmamba,
 }
 """Layouts by name. Each module has ``matches(state)`` and ``convert(state)``."""

@@ -1,10 +1,11 @@
 """Renaming keys by whole components (``blocks.0.attn``), wherever in the key they stand."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from torch import Tensor
 
+Replacement = Callable[[re.Match[str]], str]
 _STAGE = re.compile(r"^(backbone\.)?(patch_embed|block|norm)([1-9])\.")
 
 
@@ -21,7 +22,7 @@ def _rename_key(key: str, components: Mapping[str, str]) -> str:
 
 
 def rename_by_patterns(
-    state: Mapping[str, Tensor], patterns: Sequence[tuple[str, str]]
+    state: Mapping[str, Tensor], patterns: Sequence[tuple[str, str | Replacement]]
 ) -> dict[str, Tensor]:
     """Rename by regular expressions, each once and in order, on what follows ``backbone.``."""
     renamed = {}
@@ -31,6 +32,11 @@ def rename_by_patterns(
             name = re.sub(pattern, replacement, name, count=1)
         renamed[prefix + name] = value
     return renamed
+
+
+def next_stage(rest: str) -> Replacement:
+    """For a pattern whose first group is a stage: ``stages.{the next one}.{rest}``."""
+    return lambda match: f"stages.{int(match[1]) + 1}.{rest}"
 
 
 def has_component(state: Mapping[str, Tensor], names: Iterable[str]) -> bool:

@@ -6,8 +6,9 @@ from .l2vit import L2ViT
 from .lsknet import LSKNet
 from .mit import FDAMMixVisionTransformer
 from .vit import FDAMVisionTransformer
+from .vmamba import VMamba
 
-__all__ = ["FDAMMixVisionTransformer", "FDAMVisionTransformer", "L2ViT", "LSKNet"]
+__all__ = ["FDAMMixVisionTransformer", "FDAMVisionTransformer", "L2ViT", "LSKNet", "VMamba"]
 
 if importable("timm"):
     from .timm import FDAMTimmBackbone

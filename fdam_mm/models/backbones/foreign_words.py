@@ -71,6 +71,27 @@ L2VIT = dict(
     cpe_act=Word((False,), "the conditional positions have no activation"),
     norm=Word((dict(type="LN"),), "the outputs have LayerNorms"),
 )
+VMAMBA = dict(
+    dims=Word((), "write embed_dims, one value per stage"),
+    ssm_d_state=Word((), "write d_state"),
+    ssm_dt_rank=Word((), "write dt_rank"),
+    ssm_conv=Word((), "write conv_size"),
+    ssm_conv_bias=Word((), "write conv_bias"),
+    ssm_act_layer=Word(("silu",), "the scan's input has a SiLU; leave it out"),
+    ssm_drop_rate=Word((0.0,), _WITHOUT),
+    ssm_init=Word(("v0",), "the scan starts as Mamba's; leave it out"),
+    forward_type=Word(("v05_noz", "v05noz"), "the scan has no gate; leave it out"),
+    mlp_act_layer=Word(("gelu",), "the MLP has a GELU; leave it out"),
+    mlp_drop_rate=Word((0.0,), _WITHOUT),
+    gmlp=Word((False,), _WITHOUT),
+    patch_norm=Word((True,), "the stem has LayerNorms; leave it out"),
+    norm_layer=Word(("ln", "LN", "ln2d"), "every norm is a LayerNorm; leave it out"),
+    downsample_version=Word(("v3",), "stages begin with a 3x3 convolution; leave it out"),
+    patchembed_version=Word(("v2",), "the stem has two 3x3 convolutions; leave it out"),
+    use_checkpoint=Word((False,), "write with_cp"),
+    num_classes=Word(None, "a backbone has no classes"),
+    img_size=Word(None, "there are no positions to resize"),
+)
 TIMM = dict(
     norm_cfg=Word((), "use norm_layer, timm's word, e.g. norm_layer='layernorm'"),
     act_cfg=Word((), "use act_layer, timm's word, e.g. act_layer='gelu'"),

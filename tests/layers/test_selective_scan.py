@@ -1,0 +1,85 @@
+"""The chunked scan against a loop over the steps."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from fdam_mm.layers.selective_scan import linear_recurrence, selective_scan
+
+Inputs = list[Tensor]
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def loop(
+    u: Tensor, step: Tensor, a: Tensor, b: Tensor, c: Tensor, reverse: bool = False
+) -> Tensor:
+    """The formula, one step after the other."""
+    length = u.shape[-2]
+    state, out = 0.0, [None] * length
+    for t in reversed(range(length)) if reverse else range(length):
+        decay = torch.exp(step[..., t, :, None] * a)  # (..., D, N)
+        state = decay * state + (step * u)[..., t, :, None] * b[..., t, None, :]
+        out[t] = (state * c[..., t, None, :]).sum(-1)
+    return torch.stack(out, -2)
+
+
+def draw(length: int, dim: int = 3, states: int = 2, dtype: torch.dtype = torch.float64) -> Inputs:
+    u, step = torch.randn(2, 2, length, dim, dtype=dtype), torch.rand(2, 2, length, dim).to(dtype)
+    a = -torch.rand(2, dim, states, dtype=dtype) - 0.1
+    b, c = torch.randn(2, 2, 2, length, states, dtype=dtype)
+    return [t.requires_grad_() for t in (u, step, a, b, c)]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("length", [1, 2, 7, 16, 50])
+def test_is_the_loop(length: int, reverse: bool) -> None:
+    inputs = draw(length)
+    found, expected = selective_scan(*inputs, reverse), loop(*inputs, reverse)
+    torch.testing.assert_close(found, expected)
+    weight = torch.randn_like(found)
+    grads = (torch.autograd.grad((out * weight).sum(), inputs) for out in (found, expected))
+    torch.testing.assert_close(*grads)
+
+
+def test_float32_of_a_map() -> None:
+    inputs = draw(1024, 8, 1, torch.float32)
+    found, expected = selective_scan(*inputs), loop(*inputs)
+    assert (found - expected).norm() < 1e-5 * expected.norm()
+    weight = torch.randn_like(found)
+    found, expected = (
+        torch.autograd.grad((out * weight).sum(), inputs) for out in (found, expected)
+    )
+    for ours, theirs in zip(found, expected, strict=True):
+        assert (ours - theirs).norm() < 1e-5 * theirs.norm()
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_gradients(reverse: bool) -> None:
+    decay, drive = torch.rand(2, 2, 7, 2, dtype=torch.float64).requires_grad_()
+    scan = lambda a, b: linear_recurrence(a, b, reverse)  # noqa: E731
+    assert torch.autograd.gradcheck(scan, (decay, drive), check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(scan, (decay, drive))
+    batched = torch.func.vmap(scan, in_dims=(None, 0))(decay, torch.stack([drive, 2 * drive]))
+    torch.testing.assert_close(batched[1], scan(decay, 2 * drive))
+
+
+def test_vanishing_and_lasting_states() -> None:
+    """Decays whose products over the sequence are far below the smallest float, and ones."""
+    u, step, _, b, c = draw(400, 4, 1, torch.float32)
+    a = -torch.tensor([1e4, 1e2, 1e-3, 0.0]).view(1, 4, 1).expand(2, 4, 1).clone().requires_grad_()
+    inputs = [u, step, a, b, c]
+    found, expected = selective_scan(*inputs), loop(*(t.double() for t in inputs))
+    assert torch.isfinite(found).all()
+    assert (found - expected).norm() < 1e-5 * expected.norm()
+    assert all(torch.isfinite(g).all() for g in torch.autograd.grad(found.sum(), inputs))
+
+
+def test_float32_under_autocast() -> None:
+    inputs = draw(20, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = selective_scan(*inputs)
+    assert torch.equal(found, selective_scan(*inputs))
