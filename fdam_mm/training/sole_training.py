@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from fdam_mm.errors import InUseError
 from fdam_mm.files import lock, sweep
 
 LOCK = ".training.lock"
+_PATIENCE = 3.0  # seconds; the threads of a killed process end one by one
 _held: dict[Path, int] = {}  # folder: descriptor of its lock, of this process
 
 
@@ -30,7 +32,7 @@ def sole_training(folder: str | Path) -> Iterator[None]:
         return
     path.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    locked = lock(descriptor)
+    locked = _patiently(descriptor)
     if locked is False:
         owner = _owner(descriptor)
         os.close(descriptor)
@@ -49,6 +51,14 @@ def sole_training(folder: str | Path) -> Iterator[None]:
     finally:
         if _held.pop(path, None) is not None:  # not in a child, see below
             os.close(descriptor)
+
+
+def _patiently(descriptor: int) -> bool | None:
+    """:func:`lock`, waiting for an owner that has been killed and is not yet gone."""
+    end = time.monotonic() + _PATIENCE
+    while (locked := lock(descriptor)) is False and time.monotonic() < end:
+        time.sleep(0.05)
+    return locked
 
 
 def _sign(descriptor: int) -> None:

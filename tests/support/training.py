@@ -244,7 +244,7 @@ class ToyProcess:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def end(self, timeout: float = 120) -> tuple[int, str, str]:
+    def end(self, timeout: float = 300) -> tuple[int, str, str]:
         """Wait for the end; returns the exit code, stdout and stderr."""
         try:
             out, err = self.process.communicate(timeout=timeout)
@@ -254,7 +254,7 @@ class ToyProcess:
         return self.process.returncode, out, err
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], Any], seconds: float = 180) -> None:
     """Wait until ``condition`` holds."""
     end = time.monotonic() + seconds
     while not condition():

@@ -124,9 +124,6 @@ def killed(work_dir: Path, file: str, **settings: Any) -> None:
     assert not (work_dir / "iter_12.pth").exists()
 
 
-@pytest.mark.xfail(
-    strict=False, reason="open fault: a worker forked beside gloo's threads hangs now and then"
-)
 @pytest.mark.parametrize("processes", [1, 2])
 def test_kills(tmp_path: Path, processes: int) -> None:
     settings = dict(

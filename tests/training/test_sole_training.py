@@ -3,8 +3,10 @@
 import errno
 import fcntl
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,12 @@ def test_another_training_is_refused_until_the_first_dies(
     holder.wait()
     with sole_training(tmp_path):  # though the child lives on
         os.kill(holder.child, 0)
+
+
+def test_waits_for_a_killed_training_to_be_gone(holder: subprocess.Popen, tmp_path: Path) -> None:
+    threading.Timer(0.5, holder.kill).start()
+    with sole_training(tmp_path):
+        assert holder.wait(timeout=5) == -signal.SIGKILL
 
 
 def test_is_free_again_at_the_end_and_nests(tmp_path: Path) -> None:
