@@ -14,15 +14,48 @@ from torch import Tensor, nn
 from fdam_mm.checkpoints import convert, detect
 from fdam_mm.errors import CheckpointMismatchError, ConfigError
 from fdam_mm.layers import AttInv, FreqScale
-from fdam_mm.models import L2ViT, VMamba
+from fdam_mm.models import NAT, CrossFormer, L2ViT, STViT, VMamba
 from fdam_mm.models.backbones.staged import StagedBackbone
 
 BOTH = dict(att_inv=True, freq_scale=dict(mlp_ratio=1))
 DIMS = (16, 32, 32, 48)
 FAMILIES: dict[str, tuple[type[StagedBackbone], dict[str, Any]]] = {
     "l2vit": (L2ViT, dict(embed_dims=DIMS, depths=(2, 1, 2, 1), num_heads=(1, 2, 2, 4))),
+    "crossformer": (
+        CrossFormer,
+        dict(
+            embed_dims=(128, 128, 128, 128),  # the position bias has a sixteenth of them
+            depths=(2, 1, 4, 1),
+            num_heads=(1, 2, 2, 4),
+            group_sizes=(3, 3, 2, 2),
+            intervals=(2, 2, 2, 1),
+            cooling=True,
+        ),
+    ),
+    "stvit": (
+        STViT,
+        dict(
+            embed_dims=DIMS,
+            depths=(2, 1, 2, 1),
+            num_heads=(1, 2, 2, 4),
+            num_rounds=(2, 1, 1, 1),
+            layer_scale_inits=(None, 0.5, 0.5, None),
+        ),
+    ),
+    "nat": (
+        NAT,
+        dict(
+            embed_dims=DIMS,
+            depths=(2, 1, 2, 1),
+            num_heads=(1, 2, 2, 4),
+            kernel_size=3,
+            dilations=((1, 3), (2,), (1, 2), (1,)),
+            layer_scale_init=0.5,
+        ),
+    ),
     "vmamba": (VMamba, dict(embed_dims=DIMS, depths=(2, 1, 2, 1))),
 }
+CASES = {"nat": "dinat_tiny"}
 family = pytest.mark.parametrize("family", FAMILIES)
 
 
@@ -54,7 +87,7 @@ def random_loss(outs: tuple[Tensor, ...]) -> Tensor:
 
 @family
 def test_golden(family: str) -> None:
-    case = load_case(f"{family}_tiny")
+    case = load_case(CASES.get(family, f"{family}_tiny"))
     found = golden_backbones.outputs(case.spec, case.state, case.inputs)
     assert found.keys() == case.outputs.keys()
     for name, expected in case.outputs.items():
@@ -66,7 +99,7 @@ def test_golden(family: str) -> None:
 @family
 def test_starts_from_the_authors_file(family: str, tmp_path: Path) -> None:
     """Classifiers are left out, norms on the outputs may be new, and FDAM starts near plain."""
-    case = load_case(f"{family}_tiny")
+    case = load_case(CASES.get(family, f"{family}_tiny"))
     support = golden_backbones.family(case.spec)
     assert detect(case.state) == family and detect(convert(case.state)) is None
     state = case.state | {f"{name}.weight": torch.zeros(4, 4) for name in support.CLASSIFIER}
@@ -90,7 +123,7 @@ def test_starts_from_the_authors_file(family: str, tmp_path: Path) -> None:
 
 @family
 def test_a_segmentors_file_keeps_its_other_parts(family: str) -> None:
-    case = load_case(f"{family}_tiny")
+    case = load_case(CASES.get(family, f"{family}_tiny"))
     segmentor = {f"backbone.{key}": value for key, value in case.state.items()}
     segmentor["decode_head.conv_seg.weight"] = torch.zeros(2, 2)
     expected = {f"backbone.{key}" for key in convert(case.state)}
@@ -107,7 +140,8 @@ def test_fdam_starts_near_plain_on_every_grid(family: str, size: tuple[int, int]
     with torch.no_grad():
         expected = plain(x)
         for i, (ours, theirs) in enumerate(zip(model(x), expected, strict=True)):
-            grid = tuple(-(-side // (4 * 2**i)) for side in size)
+            first = [side // 4 if family == "crossformer" else -(-side // 4) for side in size]
+            grid = tuple(-(-side // 2**i) for side in first)
             assert ours.shape == (2, FAMILIES[family][1]["embed_dims"][i], *grid)
             assert ours.is_contiguous()
             assert relative_error(ours, theirs) < 1e-3
@@ -121,7 +155,8 @@ def test_every_parameter_learns(family: str, fdam: dict | None) -> None:
     model = strong(tiny(family, fdam=fdam)).train()
     random_loss(model(torch.randn(2, 3, 75, 64))).backward()
     idle = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
-    assert not idle
+    # one constant per head on all logits, which the softmax takes away
+    assert not [name for name in idle if not name.endswith("position.layers.2.2.bias")]
 
 
 @family
@@ -161,7 +196,8 @@ def test_frozen_stages(family: str) -> None:
 def test_settings(family: str) -> None:
     model = tiny(family, in_channels=5, out_indices=(1, -1), drop_path_rate=0.3)
     outs = model(torch.randn(2, 5, 64, 64))
-    assert [tuple(out.shape[1:]) for out in outs] == [(32, 8, 8), (48, 2, 2)]
+    _, second, _, last = FAMILIES[family][1]["embed_dims"]
+    assert [tuple(out.shape[1:]) for out in outs] == [(second, 8, 8), (last, 2, 2)]
     rates = {m.drop_prob for m in model.modules() if isinstance(m, DropPath)}
     assert (min(rates), max(rates)) == (0, pytest.approx(0.3))
 
@@ -208,6 +244,17 @@ def test_clear_errors(family: str, options: dict, message: str) -> None:
         ("l2vit", dict(block_types=("shifted",)), "expected some of"),
         ("l2vit", dict(dims=DIMS), "write embed_dims"),
         ("l2vit", dict(block_type="local"), "block_types"),
+        ("crossformer", dict(merge_sizes=((2, 4),)), "merge_sizes has 1 values, expected 3"),
+        ("crossformer", dict(patch_sizes=(4, 7)), "the stride 4 and an even number more"),
+        ("crossformer", dict(use_acl=True), "write cooling"),
+        ("stvit", dict(layer_scale_inits=(None,)), "one value per stage"),
+        ("stvit", dict(stoken_size=(8, 4, 1, 1)), "write cell_sizes"),
+        ("nat", dict(kernel_size=4), "expected an odd number"),
+        ("nat", dict(dilations=(1, 2, 3, 4)), r"dilations\[0\] is 1, expected a list"),
+        ("nat", dict(dilations=((1,), (1,))), "one value per stage"),
+        ("nat", dict(embed_dim=64), "write embed_dims"),
+        ("vmamba", dict(conv_size=2), "expected an odd number"),
+        ("vmamba", dict(forward_type="v2"), "has no gate"),
     ],
 )
 def test_clear_errors_of_one_family(family: str, options: dict, message: str) -> None:

@@ -92,6 +92,47 @@ VMAMBA = dict(
     num_classes=Word(None, "a backbone has no classes"),
     img_size=Word(None, "there are no positions to resize"),
 )
+NAT = dict(
+    embed_dim=Word((), "write embed_dims, one value per stage"),
+    layer_scale=Word((None,), "write layer_scale_init"),
+    qk_scale=Word((None,), "logits are scaled by the head's channels; leave it out"),
+    drop_rate=Word((0.0,), _WITHOUT),
+    attn_drop_rate=Word((0.0,), _WITHOUT),
+    num_classes=Word(None, "a backbone has no classes"),
+)
+CROSSFORMER = dict(
+    img_size=Word(None, "the model takes any size"),
+    patch_size=Word((), "write patch_sizes"),
+    embed_dim=Word((), "write embed_dims, one value per stage"),
+    group_size=Word((), "write group_sizes"),
+    crs_interval=Word((), "write intervals"),
+    merge_size=Word((), "write merge_sizes"),
+    use_acl=Word((False,), "write cooling"),
+    adaptive_interval=Word((False,), "write intervals=None"),
+    group_type=Word(("constant",), "a stage has groups of one size; leave it out"),
+    use_cpe=Word((False,), _WITHOUT),
+    ape=Word((False,), _WITHOUT),
+    patch_norm=Word((True,), "the stem ends in a LayerNorm; leave it out"),
+    qk_scale=Word((None,), "logits are scaled by the head's channels; leave it out"),
+    drop_rate=Word((0.0,), _WITHOUT),
+    attn_drop_rate=Word((0.0,), _WITHOUT),
+    use_checkpoint=Word((False,), "write with_cp"),
+    num_classes=Word(None, "a backbone has no classes"),
+)
+STVIT = dict(
+    embed_dim=Word((), "write embed_dims"),
+    stoken_size=Word((), "write cell_sizes"),
+    n_iter=Word((), "write num_rounds"),
+    layerscale=Word((), "write layer_scale_inits"),
+    init_values=Word((), "write layer_scale_inits"),
+    projection=Word(None, "a backbone has no classes"),
+    freeze_bn=Word((False,), _FREEZE_STATISTICS.format("frozen_stages=k")),
+    qk_scale=Word((None,), "logits are scaled by the head's channels; leave it out"),
+    drop_rate=Word((0.0,), _WITHOUT),
+    attn_drop_rate=Word((0.0,), _WITHOUT),
+    use_checkpoint=Word((False,), "write with_cp"),
+    num_classes=Word(None, "a backbone has no classes"),
+)
 TIMM = dict(
     norm_cfg=Word((), "use norm_layer, timm's word, e.g. norm_layer='layernorm'"),
     act_cfg=Word((), "use act_layer, timm's word, e.g. act_layer='gelu'"),
