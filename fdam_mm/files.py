@@ -32,12 +32,12 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
     was; a killed process leaves ``.NAME.XXXX.tmp`` behind, which :func:`sweep` removes.
 
     Raises:
-        WriteError: The disk is full, or the folder cannot be written to.
+        WriteError: The disk is full, the folder cannot be written to, or it is a file.
         OSError: The disk fails otherwise.
     """
     target = Path(path)
     with _write_errors(target, _REFUSED):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_parent(target)
         with tempfile.NamedTemporaryFile(
             dir=target.parent, prefix=f".{target.name}.", suffix=".tmp", delete=False
         ) as file:
@@ -66,11 +66,11 @@ def new_folder(target: Path) -> Iterator[Path]:
     After an error or an interrupt the temporary folder is removed and there is no target.
 
     Raises:
-        WriteError: The disk is full, or the folder cannot be written to.
+        WriteError: The disk is full, the folder cannot be written to, or it is a file.
         OSError: ``target`` exists and is not an empty folder, or the disk fails otherwise.
     """
     with _write_errors(target, _REFUSED):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_parent(target)
         holder = Path(
             tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         )
@@ -150,6 +150,20 @@ def _write_errors(target: Path, kinds: tuple[int, ...]) -> Iterator[None]:
         else:
             remedy = ""
         raise WriteError(f"cannot write {target}: {error.strerror}{remedy}") from error
+
+
+def _make_parent(target: Path) -> None:
+    """Raises WriteError where a part of the path is no folder."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        for part in target.parents:
+            if part.is_symlink() or part.is_file():
+                what = "a file" if part.is_file() else "a link to nothing"
+                raise WriteError(
+                    f"cannot write {target}: {part} is {what}, expected a folder"
+                ) from error
+        raise
 
 
 def _concerns(error: OSError, target: Path) -> bool:

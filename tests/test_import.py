@@ -119,3 +119,24 @@ from mmengine.registry import MODELS
 assert MODELS.get(config.model.type)
 """
     assert python(code) == ""
+
+
+def test_checkpoints_are_read_with_torch_alone(tmp_path: Path) -> None:
+    """mmengine, where it is installed, is loaded for checkpoints that could be its own."""
+    code = """
+import torch
+before = set(sys.modules)
+import fdam_mm.checkpoints
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(new - set(sys.stdlib_module_names))
+"""
+    assert python(code).strip() == "{'fdam_mm'}"
+    code = f"""
+import importlib.util as util, torch
+found, util.find_spec = util.find_spec, lambda name: None if name == "mmengine" else found(name)
+sys.modules["mmengine"] = None
+from fdam_mm.checkpoints import convert, load
+torch.save(dict(state_dict=dict(a=torch.ones(2))), {str(tmp_path / "a.pth")!r})
+print(*convert(load({str(tmp_path / "a.pth")!r})))
+"""
+    assert python(code).strip() == "a"

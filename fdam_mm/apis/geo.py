@@ -3,6 +3,7 @@
 rasterio does the work (extra ``[geo]``); without it a GeoTIFF is a TIFF like any other.
 """
 
+import struct
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from fdam_mm.errors import PictureError
+
 _BLOCK = 512  # pixels, side of the blocks that rasters are written in
+_ORIENTATION, _UPRIGHT = 274, 1  # a tag of TIFF, and its value where nothing is turned
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,11 @@ class GeoTiff:
 
     @staticmethod
     def open(path: Path) -> "GeoTiff | None":
-        """The raster, or None where the file is no GeoTIFF or rasterio is not installed."""
+        """The raster, or None where the file is no GeoTIFF or rasterio is not installed.
+
+        Raises:
+            PictureError: It has an orientation, while its reference is of the stored pixels.
+        """
         if path.suffix.lower() not in (".tif", ".tiff"):
             return None
         try:
@@ -51,9 +59,16 @@ class GeoTiff:
                 if raster.crs is None and raster.transform.is_identity:
                     return None
                 reference = GeoReference(raster.crs, raster.transform)
-                return GeoTiff(path, (raster.height, raster.width), reference)
+                size = raster.height, raster.width
         except rasterio.errors.RasterioIOError:
             return None  # the readers of plain pictures say what is wrong
+        if (orientation := _orientation(path)) != _UPRIGHT:
+            raise PictureError(
+                f"{path}: a GeoTIFF with the orientation {orientation}, which GDAL leaves out, so "
+                "that its pixels may lie elsewhere than its reference says; expected none. Turn "
+                "the pixels and save it without the tag"
+            )
+        return GeoTiff(path, size, reference)
 
     def read(self, window: tuple[int, int, int, int] | None = None, factor: int = 1) -> np.ndarray:
         """(h, w, C) of left, top, right, bottom, or of all; three bands come as BGR.
@@ -134,6 +149,23 @@ def features(
         for rings, properties in polygons
     ]
     return collection
+
+
+def _orientation(path: Path) -> int:
+    """The orientation in the first directory of a TIFF or BigTIFF, which GDAL does not tell."""
+    with path.open("rb") as file:
+        head = file.read(16)
+        order = "<" if head[:2] == b"II" else ">"
+        is_big = struct.unpack(f"{order}H", head[2:4])[0] == 43
+        offset, count, entry = ("Q", "Q", 20) if is_big else ("I", "H", 12)
+        (start,) = struct.unpack_from(f"{order}{offset}", head, 8 if is_big else 4)
+        file.seek(start)
+        (length,) = struct.unpack(f"{order}{count}", file.read(struct.calcsize(f"<{count}")))
+        entries = file.read(length * entry)
+    for place in range(0, len(entries) - entry + 1, entry):
+        if struct.unpack_from(f"{order}H", entries, place)[0] == _ORIENTATION:
+            return struct.unpack_from(f"{order}H", entries, place + (12 if is_big else 8))[0]
+    return _UPRIGHT
 
 
 @contextmanager

@@ -57,6 +57,10 @@ def predict(
     if tile is not None:
         overlap = tile // 4 if overlap is None else overlap
         TileGrid.over((1, 1), tile, overlap)  # refuses what is out of range
+    elif overlap is not None:
+        raise UsageError(
+            f"overlap is {overlap}, but nothing is cut: give tile, the side of a tile"
+        )
     pictures = find_pictures(inputs)
     predictor = Predictor(model, tta)
     return _predict(model, predictor, pictures, batch_size, tile, overlap or 0, progress)

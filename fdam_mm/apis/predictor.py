@@ -13,6 +13,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import MODELS
 from torch import nn
 
+from fdam_mm.data.pictures.endings import require_whole_jpeg
 from fdam_mm.data.pictures.rows import picture_size
 from fdam_mm.errors import ConfigError, UsageError
 from fdam_mm.oriented.pipelines import unlabelled
@@ -83,6 +84,7 @@ class Predictor:
         """Raises PictureError where a file cannot be read, in place of the toolkit's words."""
         if "img" in source:
             return self._from_array(source)
+        require_whole_jpeg(Path(source["img_path"]))
         try:
             return self._from_file(source)
         except Exception:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor, nn
+
+from .log import log
 
 _RGB = 3
 
@@ -37,5 +38,5 @@ def fit_input_channels(model: nn.Module, state: Mapping[str, Tensor]) -> dict[st
         fitted = weight.float().sum(1, keepdim=True)
     else:
         fitted = weight.float()[:, torch.arange(channels) % _RGB] * (_RGB / channels)
-    print_log(f"{key}: weights of 3 input channels became those of {channels}", logger="current")
+    log(f"{key}: weights of 3 input channels became those of {channels}")
     return {**state, key: fitted.to(weight.dtype)}

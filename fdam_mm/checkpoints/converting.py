@@ -4,9 +4,9 @@ import functools
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from mmengine.logging import print_log
 from torch import Tensor
 
+from .log import log
 from .prefixes import without_prefix
 from .sources import SOURCES
 from .weights import require_weights, unwrap, without_module
@@ -46,7 +46,7 @@ def convert(
     converted = _renamed(state, source)
     if converted.keys() != state.keys():
         name = source or detect(state)
-        print_log(f"converted the checkpoint's keys from the layout {name!r}", logger="current")
+        log(f"converted the checkpoint's keys from the layout {name!r}")
     return converted
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from fdam_mm.errors import CheckpointMismatchError, MissingFileError
@@ -17,6 +16,7 @@ from .channels import fit_input_channels
 from .converting import convert
 from .finite import listing, meant_infinities, non_finite
 from .loading import load
+from .log import log
 from .prefixes import under
 from .weights import require_weights, unwrap, without_module
 
@@ -98,16 +98,14 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], origin: str, fit: 
     unused = _unused(model, differences, fit)
     differences.unexpected = [k for k in differences.unexpected if k not in unused]
     if not differences:
-        print_log(f"loaded {len(state) - len(unused)} tensors from {origin}", logger="current")
+        log(f"loaded {len(state) - len(unused)} tensors from {origin}")
         if unused:
             text = f"{origin}: {len(unused)} tensors have no place in the model and are not used"
-            print_log(f"{text}: {listing(unused)}", "current", logging.WARNING)
+            log(f"{text}: {listing(unused)}", logging.WARNING)
         return
     num_fitting = len(state) - len(differences.unexpected) - len(differences.mismatched)
     if fit == "finetune" and num_fitting > 0:
-        print_log(
-            f"{origin}: {num_fitting} tensors loaded; {differences}", "current", logging.WARNING
-        )
+        log(f"{origin}: {num_fitting} tensors loaded; {differences}", logging.WARNING)
         return
     if before is not None:
         model.load_state_dict(before)
@@ -118,10 +116,9 @@ def warn_of_non_finite(state: Mapping[str, Any], origin: str, meant: Collection[
     """Say it where tensors read from ``origin`` hold a nan or an infinity; see `non_finite`."""
     bad = non_finite(state, meant)
     if bad:
-        print_log(
+        log(
             f"{origin}: {len(bad)} tensors are not finite (nan or infinity): {listing(bad)}. They "
             "were broken when they were saved; take an earlier checkpoint",
-            logger="current",
             level=logging.WARNING,
         )
 

@@ -4,12 +4,12 @@ import argparse
 import pickle
 import re
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
 
 from fdam_mm.errors import CheckpointError, MissingFileError, UnsafeCheckpointError
 
@@ -57,11 +57,15 @@ def load(path: str | Path, allow_pickle: bool = False) -> dict[str, Any]:
     Raises:
         MissingFileError: No such file.
         UnsafeCheckpointError: The file needs unpickling and ``allow_pickle`` is False.
-        CheckpointError: The file is truncated, damaged or no checkpoint, or cannot be fetched.
+        CheckpointError: It is a folder, or the file is truncated, damaged or no checkpoint, or
+            cannot be fetched.
     """
     file = local_file(str(path))
     if not file.is_file():
-        raise MissingFileError(f"checkpoint {path} does not exist{_neighbours(file)}")
+        held = _held(file if file.is_dir() else file.parent)
+        if file.is_dir():
+            raise CheckpointError(f"checkpoint {path} is a folder, expected a file{held}")
+        raise MissingFileError(f"checkpoint {path} does not exist{held}")
     checkpoint = _read(file, allow_pickle or _process_allows_pickle)
     if not isinstance(checkpoint, dict):
         raise CheckpointError(
@@ -71,9 +75,9 @@ def load(path: str | Path, allow_pickle: bool = False) -> dict[str, Any]:
     return checkpoint
 
 
-def _neighbours(file: Path) -> str:
-    found = sorted(p.name for p in file.parent.glob("*.pth")) if file.parent.is_dir() else []
-    return f"; {file.parent} holds {', '.join(found[:8])}" if found else ""
+def _held(folder: Path) -> str:
+    found = sorted(p.name for p in folder.glob("*.pth"))  # none in a folder that is not there
+    return f"; {folder} holds {', '.join(found[:8])}" if found else ""
 
 
 def _read(file: Path, allow_pickle: bool) -> Any:
@@ -118,8 +122,7 @@ def _training_state_globals() -> list[Any]:
     numbers = [np.dtype(kind) for kind in ("float64", "float32", "int64", "int32", "bool")]
     return [
         argparse.Namespace,  # the arguments of timm's training script
-        HistoryBuffer,
-        (_history_statistic, "builtins.getattr"),
+        *_histories(),
         np.ndarray,
         np.dtype,
         *(type(number) for number in numbers),
@@ -131,8 +134,19 @@ def _training_state_globals() -> list[Any]:
     ]
 
 
+def _histories() -> list[Any]:
+    """mmengine's buffer of a logged scalar, where mmengine is installed."""
+    if find_spec("mmengine") is None:
+        return []
+    from mmengine.logging import HistoryBuffer
+
+    return [HistoryBuffer, (_history_statistic, "builtins.getattr")]
+
+
 def _history_statistic(owner: Any, name: str) -> Any:
     """Stands in for the ``getattr`` with which a pickled HistoryBuffer names its statistics."""
+    from mmengine.logging import HistoryBuffer
+
     if owner is HistoryBuffer and name in ("min", "max", "mean", "current"):
         return getattr(HistoryBuffer, name)
     raise pickle.UnpicklingError(f"Unsupported GLOBAL getattr({owner!r}, {name!r})")

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 
-from mmengine.logging import print_log
 from torch import Tensor
 
 from fdam_mm.errors import CheckpointError
+
+from .log import log
 
 _DEPTH = 4  # components of the longest prefix that is tried
 
@@ -32,10 +33,9 @@ def without_prefix(
         return dict(state)
     found = under(state, best)
     rest = f"; {len(state) - len(found)} tensors elsewhere are not used"
-    print_log(
+    log(
         f"the prefix {best!r} is taken off the checkpoint's names"
         + (rest if len(found) < len(state) else ""),
-        logger="current",
     )
     return found
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor
 
 from fdam_mm.errors import CheckpointError
+
+from .log import log
 
 # Where trainings keep weights. Of several the first is taken: what the training itself calls its
 # model, then averages, then the rest.
@@ -47,7 +48,7 @@ def unwrap(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
         return {found[0]: checkpoint[found[0]]}
     if found[0] not in _USUAL:
         others = f"; it has {', '.join(found[1:])} too" if found[1:] else ""
-        print_log(f"the weights are taken from the checkpoint's {found[0]!r}{others}", "current")
+        log(f"the weights are taken from the checkpoint's {found[0]!r}{others}")
     inner = checkpoint[found[0]]
     nested = any(isinstance(inner.get(key), Mapping) for key in WRAPPERS)
     return unwrap(inner) if nested else inner

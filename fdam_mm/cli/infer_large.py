@@ -82,6 +82,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UsageError(f"--batch-size is {args.batch_size}, expected at least 1")
     if args.size is not None and args.size < 1:
         raise UsageError(f"--size is {args.size}, expected at least 1")
+    if not 0 <= args.score_thr <= 1:
+        raise UsageError(f"--score-thr is {args.score_thr}, expected a number from 0 to 1")
     device = usable_device(args.device)
     config = read_config(args.config, args.cfg_options)
     if not config.get("test_dataloader"):
@@ -106,7 +108,8 @@ def choose_windows(
         raise UsageError("the config's test pipeline resizes to no square; pass --size")
     overlap = size // 5 if overlap is None else overlap
     if not image.is_file():
-        raise MissingFileError(f"picture {image} does not exist")
+        what = "is a folder, expected a file" if image.is_dir() else "does not exist"
+        raise MissingFileError(f"picture {image} {what}")
     whole = picture_size(image)
     return place_windows(whole.width, whole.height, [size], [overlap])
 

@@ -38,9 +38,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     args = arguments.parse_args(argv)
     from fdam_mm.apis import load_model, predict
+    from fdam_mm.training.config import require_folder
 
     if args.checkpoint is None and not Path(args.model).is_dir():
         raise UsageError(f"{args.model} is no work folder: pass --checkpoint FILE with a config")
+    if not 0 <= args.score <= 1:
+        raise UsageError(f"--score is {args.score}, expected a number from 0 to 1")
+    require_folder(str(args.out), "--out")
     if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
         raise UsageError(f"--out {args.out} is there and not empty; name a new folder")
     model = load_model(

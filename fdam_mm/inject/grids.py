@@ -49,7 +49,7 @@ class Grids:
         grid = int(output.shape[-2]), int(output.shape[-1])
         self.seen.setdefault(grid[0] * grid[1], set()).add(grid)
         self.thread.grid, self.thread.run = grid, _run()
-        if self.inputs:
+        if not torch.compiler.is_compiling() and self.inputs:  # dynamo cannot look at its keys
             self._forget_dead()
 
     def of(self, x: Tensor, num_prefix_tokens: int) -> Grid:

@@ -1,6 +1,7 @@
 """What FDAM adds to a model, apart from the rest: to train, to save and to load.
 
-These serve models of :func:`apply_fdam` and those that were built with FDAM alike.
+These serve models of :func:`apply_fdam` and those that were built with FDAM alike. A model inside
+``DataParallel``, ``DistributedDataParallel`` or ``torch.compile`` has the names that it has alone.
 """
 
 from collections.abc import Iterator, Mapping
@@ -60,7 +61,8 @@ def fdam_state_dict(model: nn.Module) -> dict[str, Any]:
         UsageError: The model has no FDAM.
     """
     names = [placed.name for placed in _layers(model)]
-    return {k: v for k, v in model.state_dict().items() if any(_within(k, name) for name in names)}
+    state = _unwrapped(model).state_dict()
+    return {k: v for k, v in state.items() if any(_within(k, name) for name in names)}
 
 
 def load_fdam_state_dict(model: nn.Module, state: Mapping[str, Any]) -> None:
@@ -106,10 +108,21 @@ def _require_fit(model: nn.Module, state: Mapping[str, Any]) -> None:
 
 def _layers(model: nn.Module) -> list[Placed]:
     """Those with anything to learn."""
+    model = _unwrapped(model)
     layers = [placed for placed in placed_layers(model) if placed.layer.state_dict()]
     if not layers:
         raise UsageError(f"{type(model).__name__} has no FDAM: apply_fdam puts it in")
     return layers
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    while True:
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        elif isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):  # torch.compile
+            model = inner
+        else:
+            return model
 
 
 def _within(key: str, name: str) -> bool:

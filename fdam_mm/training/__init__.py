@@ -6,6 +6,7 @@ from .atomic_backend import AtomicLocalBackend
 from .atomic_vis import AtomicVisBackend
 from .checkpoint_hook import SafeCheckpointHook
 from .finite import FiniteHook
+from .flexible_runner import FDAMFlexibleRunner
 from .history import BoundedHistoryHook
 from .hooks import MeanLossHook
 from .interrupting import InterruptHook
@@ -20,6 +21,7 @@ __all__ = [
     "AtomicVisBackend",
     "BFloat16OptimWrapper",
     "BoundedHistoryHook",
+    "FDAMFlexibleRunner",
     "FDAMOptimWrapperConstructor",
     "FDAMRunner",
     "FiniteHook",

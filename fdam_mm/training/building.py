@@ -3,11 +3,13 @@
 from mmengine.config import Config
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
+from mmengine.runner._flexible_runner import FlexibleRunner
 
 import fdam_mm.openmmlab  # noqa: F401  registers our types
 from fdam_mm.errors import UsageError
 from fdam_mm.toolkits.registration import TOOLKITS, register_toolkit
 from fdam_mm.toolkits.safe_loading import load_toolkit_checkpoints_safely
+from fdam_mm.toolkits.types import class_of
 
 from .argument_types import refuse_wrong_types
 from .config_errors import config_errors
@@ -16,8 +18,8 @@ from .config_errors import config_errors
 def build_runner(config: Config) -> Runner:
     """Import the config's toolkit, so that its types are registered, and build the runner.
 
-    That is an :class:`FDAMRunner`, unless the config names another in ``runner_type``, as FSDP and
-    DeepSpeed through mmengine's ``FlexibleRunner`` need.
+    That is an :class:`FDAMRunner`, unless the config names another in ``runner_type``. mmengine's
+    ``FlexibleRunner``, which FSDP and DeepSpeed need, becomes an :class:`FDAMFlexibleRunner`.
 
     Raises:
         UsageError: ``default_scope`` is not mmseg, mmdet or mmrotate, or a part that the config
@@ -31,5 +33,7 @@ def build_runner(config: Config) -> Runner:
     load_toolkit_checkpoints_safely(config.get("allow_pickle", False))
     refuse_wrong_types(config.get("model"), scope)
     config.setdefault("runner_type", "FDAMRunner")
+    if class_of(config.runner_type, RUNNERS) is FlexibleRunner:
+        config.runner_type = "FDAMFlexibleRunner"
     with config_errors(f"config {config.filename} cannot be built", config):
         return RUNNERS.build(config)

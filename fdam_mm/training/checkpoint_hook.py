@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import is_main_process, master_only
+from mmengine.dist import broadcast_object_list, is_main_process, master_only
 from mmengine.fileio import FileClient, LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.registry import HOOKS
@@ -22,7 +22,7 @@ from fdam_mm.errors import UsageError, WriteError
 from fdam_mm.files import sweep, write_atomically
 
 from .checkpoint_record import CheckpointRecord
-from .resume_point import POINTER, damage, step
+from .resume_point import POINTER, TEMPLATES, damage, newest_checkpoint, step
 from .values import refuse_unknown
 
 _PATHS = re.compile(r"best_ckpt(_.+)?|last_ckpt")  # of the message hub's runtime_info
@@ -172,6 +172,9 @@ class SafeCheckpointHook(CheckpointHook):
         )
         if is_main_process() and self._is_local():
             path = self.record.path(name)
+            if os.path.isdir(path):  # DeepSpeed's, and FSDP's of a part for each process
+                self.record.add(f"{name}/")
+                return
             problem = damage(path, contents=False)
             if problem:
                 raise WriteError(
@@ -219,8 +222,31 @@ class SafeCheckpointHook(CheckpointHook):
         return isinstance(backend, LocalBackend)
 
 
+def newest_of(runner: Any, folders: bool = False) -> str | None:
+    """The checkpoint to go on with of all that a runner's trainings left: the first process's.
+
+    Args:
+        runner: mmengine's, with its hooks.
+        folders: See :func:`newest_checkpoint`.
+    """
+    found = [None]
+    if is_main_process():
+        hooks = [hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)]
+        folder = hooks[0].folder(runner) if hooks else runner.work_dir
+        template = [hook.filename_tmpl for hook in hooks] or [TEMPLATES[0]]
+        say = runner.logger.warning
+        newest = newest_checkpoint(runner.work_dir, folder, say, template[0], folders)
+        found = [None if newest is None else str(newest)]
+    broadcast_object_list(found)
+    return found[0]
+
+
 def safe_checkpoints(hook: Hook | dict[str, Any]) -> Hook | dict[str, Any]:
-    """Settings of a hook, with ours where they name mmengine's CheckpointHook."""
+    """A hook or its settings, with ours in the place of mmengine's CheckpointHook."""
+    if type(hook) is CheckpointHook:
+        safe = SafeCheckpointHook.__new__(SafeCheckpointHook)
+        safe.__dict__.update(hook.__dict__, _given_dir=hook.out_dir)
+        return safe
     if not isinstance(hook, dict):
         return hook
     kind = hook.get("type")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from typing import Any
 
 from mmengine.fileio import BaseStorageBackend
@@ -26,7 +27,7 @@ class CheckpointRecord:
         self.backend = backend
 
     def add(self, name: str) -> None:
-        """Note a file that is about to be written."""
+        """Note a file that is about to be written; ``NAME/`` for a folder, once it is there."""
         names = self.names()
         if name not in names:
             self._write([*names, name])
@@ -38,15 +39,22 @@ class CheckpointRecord:
         path = self.path(name)
         return not os.path.islink(path) and self.backend.isfile(path)
 
+    def owns_folder(self, name: str) -> bool:
+        """Whether ``name`` is that of a folder which a training here wrote, on a local disk."""
+        path = self.path(name)
+        return f"{name}/" in self.names() and os.path.isdir(path) and not os.path.islink(path)
+
     def remove(self, name: str) -> bool:
-        """Remove a file and its name; files that are not owned stay, and False says so."""
-        owned = self.owns(name)
+        """Remove a checkpoint and its name; what is not owned stays, and False says so."""
+        owned, owned_folder = self.owns(name), self.owns_folder(name)
         if owned:
             self.backend.remove(self.path(name))
+        elif owned_folder:
+            shutil.rmtree(self.path(name))
         names = self.names()
         if name in names:
-            self._write([other for other in names if other != name])
-        return owned
+            self._write([other for other in names if other.rstrip("/") != name])
+        return owned or owned_folder
 
     def path(self, name: str) -> str:
         return self.backend.join_path(self.folder, name)
@@ -60,7 +68,10 @@ class CheckpointRecord:
             return []  # then nothing is known to be ours, and nothing is removed
         if not isinstance(names, list):
             return []
-        return [n for n in names if isinstance(n, str) and n and n == os.path.basename(n)]
+        names = [name for name in names if isinstance(name, str)]
+        return [
+            n for n in names if (bare := n.removesuffix("/")) and bare == os.path.basename(bare)
+        ]
 
     def _write(self, names: list[str]) -> None:
         self.backend.put_text(json.dumps(names), self.path(RECORD))

@@ -14,6 +14,7 @@ from fdam_mm.toolkits.packaged_configs import SHIPPED
 from fdam_mm.toolkits.quiet import quiet
 
 from .config_errors import config_errors
+from .structure import refuse_wrong_structure
 from .top_names import refuse_misspelt, refuse_names_that_do_nothing
 from .values import refuse_wrong_values
 
@@ -32,6 +33,8 @@ def read_config(path: str, options: dict[str, Any]) -> Config:
     """
     file = next((f for f in (Path(path), SHIPPED / path) if f.is_file()), None)
     if file is None:
+        if Path(path).is_dir():
+            raise UsageError(f"config {path} is a folder, expected a file (.py, .json, .yaml)")
         known = [str(f.relative_to(SHIPPED)) for f in (SHIPPED / "configs").rglob("*.py")]
         near = difflib.get_close_matches(path, known, n=3, cutoff=0.4)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
@@ -45,6 +48,7 @@ def read_config(path: str, options: dict[str, Any]) -> Config:
         raise UsageError(f"--cfg-options data_root: expected a folder, found {new_root!r}")
     for key, value in options.items():
         _override(config, key, value)
+    refuse_wrong_structure(config)
     if old_root and new_root:
         _move_data(config, old_root, new_root)
     refuse_wrong_values(config)

@@ -91,7 +91,8 @@ def _in_one_line(error: Exception, config: Config | None) -> str:
         return what
     plain = _plain(error)
     if builds and key:
-        key += _setting_in(plain, builds[-1].settings)
+        most = 1 if str(error) else 2  # an assertion may compare two
+        key += _setting_in(plain, builds[-1].settings, most)
     if found := _UNEXPECTED.search(plain):  # passed on, so that the class is not the one built
         key = next(_keys_named(found[1], config), key)
     return f"{key}: {plain}" if key else plain
@@ -125,12 +126,20 @@ def _plain(error: Exception) -> str:
         return f"{type(first).__name__}: {first}; PYTHONPATH names folders to look in"
     message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     message = message.strip().partition("\n")[0].partition(" More details can be found")[0]
+    message = message or _source(error)
     if len(message) > _LONGEST:
         message = f"{message[:_LONGEST]}..."
     *_, (frame, _) = frames_of(error)
     if "layer_type" in frame.f_locals and "None" in message:  # mmcv's norms, activations, ...
         message = f"{frame.f_locals['layer_type']} is no layer that is known"
     return f"{type(error).__name__}: {message}{_place(error)}"
+
+
+def _source(error: Exception) -> str:
+    """The line of code, for what an assertion without a text demands."""
+    line = traceback.extract_tb(error.__traceback__)[-1].line or ""
+    asserted = re.match(r"assert\s+(.+)", line)
+    return f"expected {asserted[1]}" if asserted else line
 
 
 def _place(error: Exception) -> str:
@@ -157,15 +166,26 @@ def _key_of(settings: Any, config: Config | None) -> str:
         is_it = shared == len(value) or (own and all(value.get(n, None) == own[n] for n in own))
         if is_it and shared > most:
             best, most = key, shared
-    return best
+    return best or _only_place_of(settings.get("type"), config)
 
 
-def _setting_in(message: str, settings: Any) -> str:
-    """The one setting, with its value, that a message speaks of."""
+def _only_place_of(kind: Any, config: Config | None) -> str:
+    """Where the settings of this type stand, if it is one place: a runner may change the rest."""
+    places = [
+        key
+        for key, value in _all_settings(config)
+        if kind is not None and isinstance(value, dict) and value.get("type") == kind
+    ]
+    return places[0] if len(places) == 1 else ""
+
+
+def _setting_in(message: str, settings: Any, most: int = 1) -> str:
+    """The settings, with their values, that a message speaks of; none if they are too many."""
     named = [
         n for n in settings if n != "type" and re.search(rf"\b{re.escape(str(n))}\b", message)
     ]
-    return f".{named[0]} is {settings[named[0]]!r}" if len(named) == 1 else ""
+    said = " and ".join(f"{name} is {settings[name]!r}" for name in named)
+    return f".{said}" if 0 < len(named) <= most else ""
 
 
 def _keys_named(name: str, config: Config | None) -> Iterator[str]:

@@ -18,6 +18,7 @@ def newest_checkpoint(
     folder: str | Path,
     say: Callable[[str], None],
     template: str = TEMPLATES[0],
+    folders: bool = False,
 ) -> Path | None:
     """Find the newest checkpoint of a training that can be read.
 
@@ -30,6 +31,7 @@ def newest_checkpoint(
         folder: Folder of its checkpoints, mostly the same.
         say: Takes a line for each thing that is not as it should be.
         template: How the training names its checkpoints; those named so come first.
+        folders: Whether one may be a folder with a file of each process, as DeepSpeed writes.
 
     Returns:
         The file, or None if the training has written none yet.
@@ -38,11 +40,11 @@ def newest_checkpoint(
         CheckpointError: There are checkpoints, or should be, and none is whole.
     """
     folder = Path(folder)
-    numbered = _numbered(folder, template)
+    numbered = numbered_checkpoints(folder, template)
     named = _named(Path(work_dir), folder, say, expected=bool(numbered))
     damaged = []
     for file in [*([named] if named else []), *(f for f in numbered if f != named)]:
-        problem = damage(file)
+        problem = None if folders and _holds_parts(file) else damage(file)
         if problem is None:
             if file != named:
                 say(f"goes on with {file}, the newest checkpoint that can be read")
@@ -86,14 +88,18 @@ def step(name: str, template: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _numbered(folder: Path, template: str) -> list[Path]:
-    """The checkpoints that trainings write at their intervals, the highest number first."""
+def numbered_checkpoints(folder: Path, template: str = TEMPLATES[0]) -> list[Path]:
+    """What trainings write at their intervals, by name: ``template`` first, high numbers first."""
     names = [file.name for file in folder.iterdir()] if folder.is_dir() else []
     found = []
     for kind in dict.fromkeys((template, *TEMPLATES)):
         numbers = {name: number for name in names if (number := step(name, kind)) is not None}
         found += sorted(numbers, key=numbers.__getitem__, reverse=True)
     return [folder / name for name in found]
+
+
+def _holds_parts(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def _named(

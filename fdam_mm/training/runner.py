@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import broadcast_object_list, is_distributed, is_main_process, master_only
+from mmengine.dist import is_distributed, is_main_process, master_only
 from mmengine.hooks import Hook
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
 from mmengine.registry import RUNNERS, VISUALIZERS
@@ -30,7 +30,7 @@ from fdam_mm.visualization.colours import with_palette
 from fdam_mm.visualization.results_first import keep_results
 
 from .atomic_vis import atomic_backends
-from .checkpoint_hook import SafeCheckpointHook, safe_checkpoints
+from .checkpoint_hook import newest_of, safe_checkpoints
 from .class_counts import ignored_labels, require_class_counts
 from .config_errors import config_errors
 from .finite import require_finite
@@ -41,11 +41,11 @@ from .levels import check_levels_at_first_batch
 from .optimizers import require_optimizer
 from .parent import end_with_parent, end_workers_with_us
 from .resumable import require_resumable
-from .resume_point import newest_checkpoint
 from .resuming import MissedValidationHook, ResumingHook
 from .sole_training import sole_training
 from .unwrapping import bare_model
 from .waiting_gradients import WaitingGradientsHook, share_waiting_gradients
+from .whole_labels import write_whole_labels
 
 
 @RUNNERS.register_module()
@@ -118,24 +118,14 @@ class FDAMRunner(Runner):
     def load_or_resume(self) -> None:
         search = self._resume == "auto" or (self._resume and self._load_from is None)
         if search and not self._has_loaded:
-            found = [self._newest_checkpoint()]
-            broadcast_object_list(found)  # all processes take the first one's
-            if found[0] is None:
+            found = newest_of(self)
+            if found is None:
                 self.logger.info(f"{self.work_dir} has no checkpoint yet: starts anew")
                 self._resume, self._fit = False, "finetune"
             else:
-                self.logger.info(f"resumes {found[0]}")
-                self._resume, self._load_from = True, found[0]
+                self.logger.info(f"resumes {found}")
+                self._resume, self._load_from = True, found
         super().load_or_resume()
-
-    def _newest_checkpoint(self) -> str | None:
-        if not is_main_process():
-            return None
-        hooks = [hook for hook in self._hooks if isinstance(hook, SafeCheckpointHook)]
-        folder = hooks[0].folder(self) if hooks else self.work_dir
-        template = [hook.filename_tmpl for hook in hooks[:1]]
-        found = newest_checkpoint(self.work_dir, folder, self.logger.warning, *template)
-        return None if found is None else str(found)
 
     def build_train_loop(self, loop: BaseLoop | Mapping[str, Any]) -> BaseLoop:
         with config_errors("the config's train_dataloader or train_cfg", self.cfg):
@@ -153,6 +143,7 @@ class FDAMRunner(Runner):
         with config_errors("the config's test_dataloader, test_evaluator or test_cfg", self.cfg):
             loop = super().build_test_loop(loop)
         keep_results(self.hooks)
+        write_whole_labels(loop.evaluator)
         return self._prepared(loop, "test")
 
     def _prepared(self, loop: BaseLoop, split: str) -> BaseLoop:

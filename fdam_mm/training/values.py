@@ -42,6 +42,12 @@ def _whole(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
+def _size(value: Any) -> bool:
+    """Height and width; None is the model's default."""
+    is_pair = isinstance(value, list | tuple) and len(value) == 2
+    return value is None or (is_pair and all(_whole(side, 1) for side in value))
+
+
 def _names(value: Any) -> bool:
     """Classes; a text is the name of a file of them."""
     if isinstance(value, str):
@@ -82,6 +88,11 @@ _RULES = (
     ),
     _Rule(r"(val|test)_evaluator(\.\d+)?\.iou_metrics", f"some of {_IOU_METRICS}", _iou_metrics),
     _Rule(r"model\.test_cfg\.mode", "'whole' or 'slide'", lambda v: v in ("whole", "slide")),
+    _Rule(
+        r"model\.(data_preprocessor\.size|test_cfg\.(crop_size|stride))",
+        "(height, width) in pixels, each a whole number from 1",
+        _size,
+    ),
     _Rule(r"resume", "True, False or 'auto'", lambda v: v in (None, True, False, "auto")),
     _Rule(
         r"log_level",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fdam_mm.errors import MissingFileError
 
-from .resume_point import TEMPLATES, step
+from .resume_point import numbered_checkpoints
 
 
 def find_config(folder: Path) -> Path:
@@ -36,10 +36,4 @@ def find_checkpoint(folder: Path) -> Path:
 
 def newest_step(folder: Path) -> Path | None:
     """The checkpoint of the last iteration or epoch in ``folder``, None without any."""
-    steps = {
-        number: file
-        for file in folder.glob("*.pth")
-        for template in TEMPLATES
-        if (number := step(file.name, template)) is not None
-    }
-    return steps[max(steps)] if steps else None
+    return next(iter(numbered_checkpoints(folder)), None)

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, TiffImagePlugin, TiffTags
 
 from fdam_mm.apis import InstanceResult, OrientedResult, Run, load_model, predict
 from fdam_mm.apis.inputs import Picture, find_pictures
+from fdam_mm.errors import PictureError
 from fdam_mm.oriented.results import OrientedBoxes
 
 rasterio = pytest.importorskip("rasterio")
@@ -86,3 +88,23 @@ def test_a_plain_tiff_is_a_picture(raster: Path, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "plain.tif"), np.zeros((8, 9, 3), np.uint8))
     (picture,) = find_pictures(tmp_path / "plain.tif")
     assert picture.reference is None and picture.size == (8, 9)
+
+
+@pytest.mark.parametrize("big", [False, True], ids=["TIFF", "BigTIFF"])
+def test_one_with_an_orientation_is_refused(tmp_path: Path, big: bool) -> None:
+    """Its reference is of the stored pixels, and other readers turn them."""
+    file = tmp_path / "turned.tif"
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[33550], tags[33922] = (0.5, 0.5, 0.0), (0.0, 0.0, 0.0, 5e5, 52e5, 0.0)
+    tags.tagtype[33550] = tags.tagtype[33922] = TiffTags.DOUBLE
+    for orientation in (None, 1, 6):
+        if orientation is not None:
+            tags[274] = orientation
+        Image.new("RGB", (30, 20)).save(file, tiffinfo=tags, big_tiff=big)
+        if orientation == 6:
+            with pytest.raises(
+                PictureError, match=r"turned.tif: a GeoTIFF with the orientation 6"
+            ):
+                find_pictures(file)
+        else:
+            assert find_pictures(file)[0].reference is not None

@@ -130,6 +130,8 @@ def test_tiles_of_a_model_that_sees_single_pixels(model: nn.Module, pictures: li
     for batch_size in (1, 3):
         (ours,) = labels(pixelwise, whole, tile=64, overlap=16, batch_size=batch_size)
         np.testing.assert_array_equal(ours, expected)
+    (augmented,) = labels(pixelwise, whole, tile=64, overlap=16, tta=True)
+    np.testing.assert_array_equal(augmented, expected)  # as mirroring does
 
 
 def test_files_and_drawings(model: nn.Module, pictures: list[Path], tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_listing_is_short() -> None:
 
 def test_loading_broken_weights_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = []
-    monkeypatch.setattr(fitting, "print_log", lambda message, *_, **__: said.append(message))
+    monkeypatch.setattr(fitting, "log", lambda message, *_: said.append(message))
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     torch.save(model.state_dict(), tmp_path / "good.pth")
     load_pretrained(model, tmp_path / "good.pth")

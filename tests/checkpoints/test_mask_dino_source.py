@@ -71,7 +71,7 @@ def test_every_key_has_a_place() -> None:
 def test_unused_keys_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     said = []
     monkeypatch.setattr(
-        "fdam_mm.checkpoints.sources.mask_dino.print_log", lambda text, **_: said.append(text)
+        "fdam_mm.checkpoints.sources.mask_dino.log", lambda text: said.append(text)
     )
     convert(official())
     assert said == ["not used: criterion.empty_weight"]

@@ -41,7 +41,7 @@ class Backbone(nn.Module):
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     texts: list[str] = []
     for module in (fitting, input_channels, prefixes, weights):
-        monkeypatch.setattr(module, "print_log", lambda text, *_, **__: texts.append(text))
+        monkeypatch.setattr(module, "log", lambda text, *_: texts.append(text))
     return texts
 
 

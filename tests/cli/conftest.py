@@ -1,6 +1,7 @@
 """What bad inputs are made of: a drawn set, and what is damaged of data, configs, checkpoints."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +10,8 @@ from mmengine.config import Config, config
 from mmengine.dataset import base_dataset
 from mmengine.runner import runner
 from support.bad_files import write_bad_files
+from support.bad_inputs import Bad, assert_refused, run_here, words
+from support.tools import ROOT, TINY
 
 _external_config = functools.cache(config._get_external_cfg_path)
 
@@ -17,6 +20,23 @@ _external_config = functools.cache(config._get_external_cfg_path)
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of :func:`support.bad_files.write_bad_files`; tests leave it as it is."""
     return write_bad_files(tmp_path_factory.mktemp("bad_files"))
+
+
+@pytest.fixture
+def refuses(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> Callable[[Bad], None]:
+    """Runs a row in an empty folder and sees that it is refused, see :mod:`support.bad_inputs`."""
+    monkeypatch.chdir(tmp_path)
+    demo = ROOT / "configs/demo"
+    values = dict(tiny=TINY, files=files, demo=demo, picture=files / "picture.jpg")
+    values["dota"] = demo / "fdam-oriented-rcnn_lsknet_demo.py"
+
+    def run(row: Bad) -> None:
+        ended = run_here(words(row.command, **values), monkeypatch, capsys)
+        assert_refused(row._replace(message=row.message.replace("$files", str(files))), ended)
+
+    return run
 
 
 @pytest.fixture

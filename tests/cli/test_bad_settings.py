@@ -21,7 +21,7 @@ TYPES = [
         "train_dataloader.dataset.pipeline.0.type=Load", "dataset.pipeline.0.type: Load is not in"
     ),
     Bad("val_evaluator.type=IoU", "val_evaluator.type: IoU is not in"),
-    Bad("visualizer.type=V", "type: V is not in the mmseg::visualizer registry"),
+    Bad("visualizer.type=V", " visualizer.type: V is not in the mmseg::visualizer registry"),
     Bad("custom_hooks=[dict(type=Nah)]", "custom_hooks.0.type: Nah is not in"),
     Bad("train_cfg.type=X", "train_cfg.type: X is not in"),
     Bad("log_processor.type=y", "log_processor.type: y is not in"),
@@ -54,13 +54,14 @@ NAMES = [
 ]
 VALUES = [
     Bad("custom_hooks=[dict(type=EMAHook,momentum=7)]", "momentum.* must be in range .* got 7"),
-    Bad("custom_hooks=5", "'int' object is not iterable"),
-    Bad("model=5", "model should be a .*dict, but got 5"),
-    Bad("model.backbone=5", "cfg should be a dict.* but got <class 'int'>"),
     Bad(
         "model.decode_head.in_index=[0,1,2,9]", "in_index is \\[0, 1, 2, 9\\], expected .* 0 to 3"
     ),
     Bad("model.decode_head.in_channels=[32,32,32,48]", "48\\], expected \\[32, 32, 32, 32\\]"),
+    Bad(
+        "model.decode_head.in_channels=[1,2]",
+        "decode_head.in_channels is .1, 2. and in_index is .* expected len.in_channels. ==",
+    ),
     Bad("model.decode_head.channels=-1", "model.decode_head: .* negative dimension -1"),
     Bad("model.decode_head.num_classes=1", "num_classes is 1, the data has 7 .*out_channels=1"),
     Bad("model.decode_head.num_classes=9", "model.decode_head.num_classes is 9, the data has 7"),
@@ -69,6 +70,11 @@ VALUES = [
     ),
     Bad("model.backbone.num_heads=0", "num_heads is 0, expected 1 or more"),
     Bad("model.backbone.patch_size=2.5", "model.backbone.*(patch_size is 2.5|float)"),
+    Bad("model.backbone.embed_dims=a", "model.backbone.embed_dims is 'a', expected a whole numb"),
+    Bad("model.data_preprocessor.size=a", "size is 'a', expected \\(height, width\\) in pixels"),
+    Bad(
+        "model.data_preprocessor.size=[9,0]", "size is \\[9, 0\\], expected \\(height, width\\) in"
+    ),
     Bad("model.backbone.out_indices=[0,1,2,9]", "out_indices .* name blocks outside 0 .. 3"),
     Bad("model.backbone.drop_path_rate=2.0", "drop_path_rate is 2.0, expected a number from 0 to"),
     Bad("model.data_preprocessor.mean=[1,2]", "mean is \\[1, 2\\]: .* should have 1 or 3 values"),
@@ -82,6 +88,9 @@ VALUES = [
     Bad("optim_wrapper.optimizer.lr=-1", "lr is -1, expected a number from 0"),
     Bad("optim_wrapper.accumulative_counts=0", "optim_wrapper: .*accumulative_counts at least"),
     Bad("default_hooks.checkpoint.save_best=mIuO", "default_hooks.checkpoint: .* for key mIuO"),
+    Bad(
+        "default_hooks.checkpoint.save_bst=1", "checkpoint.save_bst is .*; did you mean save_best"
+    ),
     Bad("default_hooks.checkpoint.interval=0", "checkpoint.interval is 0, expected .* from 1, or"),
     Bad("log_level=LOUD", "log_level is 'LOUD', expected DEBUG, INFO, WARNING, ERROR or CRITICAL"),
     Bad("randomness.seed=a", "randomness.seed is 'a', expected a whole number from 0, or None"),
@@ -106,9 +115,28 @@ VALUES = [
     Bad("data_root=None", "--cfg-options data_root: expected a folder, found None"),
     Bad("data_root=5", "5 of the config's train_dataloader does not exist. Prepare the data, see"),
 ]
+DICT, LIST = "expected a dict of its settings$", "expected a list of dicts$"
+STRUCTURE = [
+    Bad("model=5", f"model is 5, {DICT}"),
+    Bad("model.backbone=5", f"model.backbone is 5, {DICT}"),
+    Bad("model.backbone=None", f"model.backbone is None, {DICT}"),
+    Bad("model.auxiliary_head=[FCNHead]", f"model.auxiliary_head is .'FCNHead'., {DICT}"),
+    Bad("model.test_cfg=whole", f"model.test_cfg is 'whole', {DICT}"),
+    Bad("train_dataloader=4", f"train_dataloader is 4, {DICT}"),
+    Bad("train_dataloader.sampler=3", f"train_dataloader.sampler is 3, {DICT}"),
+    Bad("train_dataloader.dataset=ADE", f"train_dataloader.dataset is 'ADE', {DICT}"),
+    Bad("train_dataloader.dataset.pipeline=4", f"train_dataloader.dataset.pipeline is 4, {LIST}"),
+    Bad("val_evaluator=mIoU", f"val_evaluator is 'mIoU', {DICT}"),
+    Bad("custom_hooks=5", f"custom_hooks is 5, {LIST}"),
+    Bad("custom_hooks=[EMAHook]", f"custom_hooks is .'EMAHook'., {LIST}"),
+    Bad("param_scheduler=[4]", f"param_scheduler is .4., {LIST}"),
+    Bad("default_hooks=4", f"default_hooks is 4, {DICT}"),
+    Bad("default_hooks.finite=4", f"default_hooks.finite is 4, {DICT}"),
+    Bad("env_cfg=4", f"env_cfg is 4, {DICT}"),
+]
 
 
-@pytest.mark.parametrize("row", TYPES + NAMES + VALUES, ids=name_of)
+@pytest.mark.parametrize("row", TYPES + NAMES + VALUES + STRUCTURE, ids=name_of)
 def test_settings(
     row: Bad,
     files: Path,

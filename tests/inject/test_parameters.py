@@ -1,6 +1,7 @@
 """FDAM's parameters apart from the model's: to train, to save, to load."""
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,16 @@ def test_our_own_backbones(name: str) -> None:
     assert not any(p.any() for p in fdam_parameters(model))
     with pytest.raises(UsageError, match="no FDAM that apply_fdam put in"):
         remove_fdam(model)
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile], ids=["DataParallel", "compile"])
+def test_names_are_those_of_the_model_inside(wrap: Callable[[nn.Module], nn.Module]) -> None:
+    model, twin = _vit(), _vit(seed=1)
+    wrapped = wrap(model)
+    state = fdam_state_dict(wrapped)
+    assert list(state) == list(fdam_state_dict(model))
+    load_fdam_state_dict(twin, state)
+    assert torch.equal(_output(twin), _output(model))
+    load_fdam_state_dict(wrap(twin), {key: value * 0 for key, value in state.items()})
+    assert not any(value.any() for value in fdam_state_dict(twin).values())
+    assert freeze_except_fdam(wrapped) == freeze_except_fdam(model)

@@ -76,3 +76,16 @@ def test_compiles_without_a_graph_break() -> None:
     image = torch.randn(1, 3, 64, 64)
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
     check_compiled(model, compiled, (image,))
+
+
+def test_compiles_after_calls_with_gradients() -> None:
+    """They leave inputs that the grid remembers, whose keys dynamo cannot read."""
+    model = _vit(depth=2)
+    apply_fdam(model)
+    image = torch.randn(1, 3, 64, 64)
+    expected = model(image)
+    kept = model(torch.randn(1, 3, 32, 64))  # its graph keeps the inputs of blocks alive
+    torch.compiler.reset()
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(image), expected)
+    assert kept.requires_grad

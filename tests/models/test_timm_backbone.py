@@ -11,7 +11,12 @@ from mmengine.registry import MODELS, init_default_scope
 from torch import Tensor, nn
 
 from fdam_mm.checkpoints import convert
-from fdam_mm.errors import CheckpointError, CheckpointMismatchError, UnsafeCheckpointError
+from fdam_mm.errors import (
+    CheckpointError,
+    CheckpointMismatchError,
+    UnsafeCheckpointError,
+    UsageError,
+)
 from fdam_mm.models import FDAMTimmBackbone
 from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.training.config import read_config
@@ -97,6 +102,14 @@ def test_one_layer_alone() -> None:
     report = _build(SWIN, fdam=dict(freq_scale=dict(groups=8))).report
     assert (report.count("AttInv"), report.count("FreqScale")) == (0, 8)
     assert _build(SWIN, fdam=dict(att_inv=False)).report is None
+
+
+def test_where_in_the_model() -> None:
+    report = _build(VIT, fdam=dict(**FDAM, include="blocks.[1-3]", exclude=["blocks.2"])).report
+    assert (report.count("AttInv"), report.count("FreqScale")) == (2, 4)
+    assert _build(VIT, fdam=dict(include="blocks.1")).report is None  # no layer at all
+    with pytest.raises(UsageError, match=r"layers\.\*"):
+        _build(VIT, fdam=dict(**FDAM, include="layers.*"))
 
 
 def test_settings_that_do_not_exist() -> None:

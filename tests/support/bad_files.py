@@ -48,7 +48,8 @@ def write_bad_files(root: Path) -> Path:
     _write_pictures(root)
     _write_results(root)
     (root / "file").write_text("mine")
-    (root / "folder").mkdir()
+    for name in ("folder", "folder.pth"):
+        (root / name).mkdir()
     (root / "unfinished").mkdir()
     shutil.copy(TINY, root / "unfinished")
     (root / "earlier").mkdir()
@@ -84,6 +85,8 @@ def _write_checkpoints(root: Path) -> None:
     torch.save(dict(state_dict=other), root / "other_model.pth")
     key = "decode_head.conv_seg.weight"
     torch.save(dict(state_dict={**state, key: state[key][:3]}), root / "other_classes.pth")
+    nan = {name: value * float("nan") for name, value in state.items()}
+    torch.save(dict(state_dict=nan), root / "nan.pth")
     half = {name: value for name, value in state.items() if not name.startswith("neck")}
     torch.save(dict(state_dict=half), root / "no_neck.pth")
     (root / "weights.safetensors").write_bytes(whole[:64])
@@ -101,11 +104,13 @@ def _write_data(root: Path) -> None:
     pictures = {
         "zero_bytes": b"",
         "truncated": (root / "data" / PICTURE).read_bytes()[:200],
+        "half": (root / "data" / PICTURE).read_bytes()[:-400],
         "text": b"this is no picture",
     }
     for name, content in pictures.items():
         _set(root, f"{name}_picture", lambda data, c=content: (data / PICTURE).write_bytes(c))
         _set(root, f"{name}_labels", lambda data, c=content: (data / LABELS).write_bytes(c))
+    _set(root, "half_png_labels", lambda data: _cut(data / LABELS))
     labels = np.array(Image.open(root / "data" / LABELS))
     rgb = np.stack([labels] * 3, -1)
     arrays = {
@@ -131,6 +136,10 @@ def _set(root: Path, name: str, damage: Callable[[Path], Any]) -> None:
     damage(folder)
 
 
+def _cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
 def _save(file: Path, array: np.ndarray) -> None:
     Image.fromarray(array).save(file)
 
@@ -150,6 +159,9 @@ def _write_pictures(root: Path) -> None:
     (root / "zero_bytes.png").touch()
     (root / "text.png").write_text("this is no picture")
     (root / "cut.png").write_bytes((root / "picture.jpg").read_bytes()[:200])
+    (root / "half.jpg").write_bytes((root / "picture.jpg").read_bytes()[:-400])
+    Image.open(root / "picture.jpg").save(root / "half.png")
+    _cut(root / "half.png")
     (root / "twins").mkdir()
     for suffix in (".png", ".jpg"):
         Image.open(root / "picture.jpg").save(root / f"twins/a{suffix}")

@@ -39,7 +39,10 @@ def test_serves_every_way_to_name_the_hook(tmp_path: Path) -> None:
     for kind in ("mmengine.CheckpointHook", CheckpointHook):
         runner.register_hook(dict(type=kind, priority="LOW"))
         assert sum(isinstance(hook, SafeCheckpointHook) for hook in runner.hooks) >= 2
+    runner.register_hook(CheckpointHook(interval=2, by_epoch=False, max_keep_ckpts=1))
+    assert [hook.interval for hook in runner.hooks if type(hook) is SafeCheckpointHook][-1] == 2
     assert not any(type(hook) is CheckpointHook for hook in runner.hooks)
+    runner.train()
 
 
 def test_an_unknown_setting_is_refused() -> None:

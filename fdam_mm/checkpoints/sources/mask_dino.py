@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor
 
 from fdam_mm.errors import CheckpointMismatchError
+
+from ..log import log
 
 _UNUSED = re.compile(r"criterion\.|pixel_(mean|std)$")  # training's, and what the config holds
 
@@ -77,7 +78,7 @@ def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             )
         converted[name] = value
     if unused:
-        print_log(f"not used: {', '.join(unused)}", logger="current")
+        log(f"not used: {', '.join(unused)}")
     return converted
 
 

@@ -24,6 +24,7 @@ LAYOUTS: dict[str, DemoLayout] = {
     "dota": DOTALayout(),
 }
 RECORD = "demo_set.json"
+_MOST_PICTURES, _MAX_SIDE = 1_000_000, 8192  # of a split; in pixels
 _VERSION = 1  # raise it when the same parameters give other pictures
 
 
@@ -73,9 +74,12 @@ def write_demo_set(
 def _require_numbers(num_train: int, num_val: int, size: int, seed: int, min_side: int) -> None:
     given = {"num_train": num_train, "num_val": num_val, "size": size, "seed": seed}
     least = {"num_train": 1, "num_val": 1, "size": min_side, "seed": 0}
+    most = {"num_train": _MOST_PICTURES, "num_val": _MOST_PICTURES, "size": _MAX_SIDE}
     for name, value in given.items():
         if value < least[name]:
             raise ValueError(f"{name} is {value}, expected at least {least[name]}")
+        if value > most.get(name, value):
+            raise ValueError(f"{name} is {value}, expected at most {most[name]}")
 
 
 def _is_finished(root: Path, record: dict) -> bool:

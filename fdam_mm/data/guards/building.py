@@ -12,6 +12,8 @@ from fdam_mm.errors import FDAMError, LabelError, LayoutError
 
 from .datasets import ADVICE, is_a
 
+_TOOLKITS = {"mmengine", "mmseg", "mmdet", "mmrotate", "fdam_mm"}
+
 
 @contextmanager
 def naming_unreadable_sets(dataloader: Any) -> Iterator[None]:
@@ -19,7 +21,7 @@ def naming_unreadable_sets(dataloader: Any) -> Iterator[None]:
 
     Raises:
         LayoutError: It is empty.
-        LabelError: A label file of DOTA's is wrong.
+        LabelError: A label file of DOTA's is wrong, or a JSON of annotations.
         Exception: All others are as they were.
     """
     try:
@@ -75,13 +77,25 @@ def _line_fault(line: str, classes: tuple[str, ...]) -> str | None:
 
 
 def _require_pictures(dataset: Any, cause: Exception) -> None:
-    """Raise if the data set lists nothing."""
+    """Raise if the data set lists nothing, or fails over its JSON."""
     try:
         count = len(dataset.load_data_list())
-    except Exception:  # it is not empty, or says why it cannot be read
+    except Exception as error:  # it is not empty, or says why it cannot be read
+        if str(dataset.ann_file).endswith(".json") and _is_read_by_toolkits(dataset):
+            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+            raise LabelError(
+                f"{dataset.ann_file}: unreadable ({reason}), expected the annotations of a "
+                f"{type(dataset).__name__} as JSON; {ADVICE}"
+            ) from cause
         return
     if count == 0:
         raise LayoutError(describe_empty(dataset)) from cause
+
+
+def _is_read_by_toolkits(dataset: Any) -> bool:
+    readers = (type(dataset).load_data_list, getattr(type(dataset), "parse_data_info", None))
+    owners = {reader.__module__.partition(".")[0] for reader in readers if reader is not None}
+    return owners <= _TOOLKITS
 
 
 def describe_empty(dataset: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mmengine.logging import print_log
 
+from fdam_mm.data.pictures.endings import require_whole_jpeg
 from fdam_mm.data.pictures.labels import read_label_map
 from fdam_mm.data.pictures.rows import picture_size
 from fdam_mm.errors import DataError, FDAMError, PictureError
@@ -43,6 +44,8 @@ def watch(dataset: Any, ignored: Set[int]) -> None:
 def _prepare_data(dataset: Any, index: int) -> Any:
     """The data set's own, with errors that name the files."""
     try:
+        for name in _files(dataset, index).values():
+            require_whole_jpeg(Path(name))
         return type(dataset).prepare_data(dataset, index)
     except FDAMError as error:
         raise type(error)(f"{error}; {ADVICE}") from error

@@ -1,8 +1,8 @@
 """Decode a whole picture as mmcv's loader does in training, and see that nothing of it is missing.
 
 cv2 decodes (mmcv's default): it turns JPEG, PNG and TIFF by their orientation, keeps the upper 8
-of 16 bits, drops or applies alpha as the format has it. It takes a picture that is cut off, with
-grey for the rest; Pillow, which does not, has to read it first.
+of 16 bits, drops or applies alpha as the format has it. Some versions take a JPEG that is cut off,
+with grey for the rest; Pillow, which does not, has to read it first.
 """
 
 import struct

@@ -37,6 +37,7 @@ _ANY_SIZE = {
 }
 _UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
 _RATE = re.compile(r"(.*_)?drop(_.*)?_rate")
+_WHERE = ("include", "exclude")  # of fdam: where in the model
 _AVERAGED = ("state_dict_ema", "model_ema")
 
 
@@ -65,7 +66,8 @@ class FDAMTimmBackbone(PretrainedBackbone):
             layers in them are trained all the same: they are new beside timm's weights.
         with_cp: timm's activation checkpointing.
         fdam: None, or ``dict(att_inv=True, freq_scale=True)``: see
-            :func:`fdam_mm.models.fdam_cfg.parse_fdam`.
+            :func:`fdam_mm.models.fdam_cfg.parse_fdam`. ``include`` and ``exclude`` beside them say
+            where, as :func:`fdam_mm.apply_fdam` takes them: ``dict(..., include="blocks.[4-9]")``.
         init_cfg: ``dict(type="Pretrained", checkpoint=...)`` to start from a backbone or a whole
             model that was trained with this class.
         **settings: Further settings of the timm model, e.g. ``img_size`` or ``drop_path_rate``.
@@ -148,12 +150,16 @@ class FDAMTimmBackbone(PretrainedBackbone):
         return ConfigError(f"timm cannot build this model: {reason}. It was given {given}")
 
     def _apply_fdam(self, fdam: Mapping[str, Any] | None) -> Report | None:
-        parse_fdam(fdam)  # refuses what does not exist
-        layers = {k: v for k, v in (fdam or {}).items() if v not in (None, False)}
+        is_dict = isinstance(fdam, Mapping)
+        where = {k: v for k, v in fdam.items() if k in _WHERE} if is_dict else {}
+        layers = {k: v for k, v in fdam.items() if k not in _WHERE} if is_dict else fdam
+        parse_fdam(layers)  # refuses what does not exist
+        layers = {k: v for k, v in (layers or {}).items() if v not in (None, False)}
         if not layers:
             return None
         layers = {"att_inv": False, "freq_scale": False, **layers}
-        report = apply_fdam(self.timm_model, **layers)
+        model = getattr(self.timm_model, "model", self.timm_model)  # names as timm's, see frozen
+        report = apply_fdam(model, **layers, **where)
         print_log(f"{self.settings['model_name']}: {report}", "current", logging.DEBUG)
         return report
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -249,3 +250,35 @@ def test_a_missing_dota_picture(root: Path) -> None:
     config = dota_config(root, GOOD_LINE)
     (root / "img/q.png").unlink()
     assert str(root / "img/q.png") in message(config)
+
+
+def test_jpegs_that_cv2_fills_with_grey(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its version 4.10 does with one that is cut off."""
+    decode = cv2.imdecode
+
+    def lenient(data: np.ndarray, flags: int) -> np.ndarray:
+        pixels = decode(data, flags)
+        return np.full((*SIZE, 3), 128, np.uint8) if pixels is None else pixels
+
+    monkeypatch.setattr(cv2, "imdecode", lenient)
+    assert run(seg_config(root)) == 3
+    file = root / "img/q.jpg"
+    file.write_bytes(file.read_bytes()[:-200])
+    assert f"{file}: unreadable" in message(seg_config(root))
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[1]", '{"images": 5}', '{"images": [{"id": 1}], "annotations": []}', "\xff"]
+)
+def test_a_broken_json_is_named(root: Path, content: str) -> None:
+    file = root / "annotations.json"
+    file.write_bytes(content.encode("latin-1"))
+    config = dict(
+        type="mmdet.CocoDataset",
+        data_root=str(root),
+        ann_file=file.name,
+        data_prefix=dict(img="img"),
+        metainfo=dict(classes=CLASSES),
+        pipeline=[],
+    )
+    assert message(config, kind=LabelError).startswith(f"{file}: unreadable (")
