@@ -119,7 +119,7 @@ def warn_of_non_finite(state: Mapping[str, Any], origin: str, meant: Collection[
         log(
             f"{origin}: {len(bad)} tensors are not finite (nan or infinity): {listing(bad)}. They "
             "were broken when they were saved; take an earlier checkpoint",
-            level=logging.WARNING,
+            logging.WARNING,
         )
 
 
