@@ -65,7 +65,10 @@ RUNS = [
         f"train.py $tiny --resume $files/zero_bytes.pth {ON}/data", "zero_bytes.pth \\(0 bytes\\)"
     ),
     Bad(f"train.py $tiny --resume $files/folder {ON}/data", "$files/folder is a folder, expected"),
-    Bad(f"train.py $tiny {ON}/data load_from=$files/nan.pth", "NAN"),
+    Bad(
+        f"train.py $tiny {ON}/data load_from=$files/nan.pth",
+        "iteration 1: loss nan, .* tensors are nan",
+    ),
     Bad(f"train.py $tiny {ON}/data load_from=not_there.pth", "checkpoint not_there.pth does not"),
     Bad("test.py $tiny a.pth --images $files/twins", "--images needs --out or --show-dir"),
     Bad("test.py $tiny a.pth --images $files/folder --out new", "folder has no pictures, expecte"),

@@ -81,14 +81,14 @@ def test_code_of_users_keeps_its_traceback(
         ("custom_imports = dict(imports=['no_such_module'])", "No module named 'no_such_module'"),
         ("custom_imports = 3", "custom_imports|TypeError"),
         ("a = [int(i) for i in 'x']", r"ValueError: invalid literal .* \(.*config.py:1\)"),
-        ("model = '{{ nothing'", None),
+        ("note = '{{ nothing'", None),
     ],
 )
 def test_texts_of_configs(text: str, message: str | None, tmp_path: Path) -> None:
     file = tmp_path / "config.py"
     file.write_text(text)
     if message is None:
-        assert read_config(str(file), {}).model == "{{ nothing"
+        assert read_config(str(file), {}).note == "{{ nothing"
         return
     with pytest.raises(ConfigError, match=message) as error:
         read_config(str(file), {})
