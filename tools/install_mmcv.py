@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -44,6 +45,8 @@ def main() -> None:
     )
     parser.add_argument("mmcv", help="the requirement, with its version")
     mmcv = parser.parse_args().mmcv
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         install(mmcv, choose_target())
     except Unbuildable as error:
@@ -194,13 +197,15 @@ def sources(source: Path, target: Target) -> list[Path]:
 
 def announce(mmcv: str, target: Target, source: Path, env: dict[str, str]) -> None:
     """Say what will be compiled and how long it takes."""
-    build = source / "build"
-    done = {path.stem for path in build.rglob("*.o")}
-    files = [path for path in sources(source, target) if path.stem not in done]
+    temporary = (source / "build").glob("temp*")
+    done = {path.relative_to(build) for build in temporary for path in build.rglob("*.o")}
+    every = sources(source, target)
+    files = [path for path in every if path.relative_to(source).with_suffix(".o") not in done]
     weights = {".cpp": 1, ".cu": len(target.architectures)}
     work = sum(SECONDS[path.suffix] * weights[path.suffix] for path in files)
     jobs = int(env["MAX_JOBS"])
-    print(f"  compiling {len(files)} files of {mmcv} with {jobs} jobs, {len(done)} done before")
+    before = len(every) - len(files)
+    print(f"  compiling {len(files)} files of {mmcv} with {jobs} jobs, {before} done before")
     if target.cuda:
         print(f"  nvcc {target.cuda} of {env['CUDA_HOME']}")
     print(
@@ -223,12 +228,17 @@ def compile_wheel(source: Path, dist: Path, env: dict[str, str], log: Path) -> i
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            start_new_session=True,
         ) as running,
     ):
-        for line in _kept(running.stdout, kept):
-            progress = file_of(line)
-            if progress:
-                print(f"  {time.monotonic() - start:5.0f} s  {progress}", flush=True)
+        try:
+            for line in _kept(running.stdout, kept):
+                progress = file_of(line)
+                if progress:
+                    print(f"  {time.monotonic() - start:5.0f} s  {progress}", flush=True)
+        except BaseException:  # the compilers too: ninja removes what they have half written
+            os.killpg(running.pid, signal.SIGTERM)
+            raise
     return running.returncode
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from .autocast import at_least_float32, float32_island
 from .children import call, is_plain
 from .fused import is_differentiated, is_exporting, keep_inputs, plain_backward, plain_jvp
+from .kernels import can_use_kernels, gate_and_mix
 from .star_relu import StarReLU
 
 HIGH_GATE_OFFSET = 0.3678  # of the official release; close to 1/e and not equal to it
@@ -204,6 +205,8 @@ class AttInv(nn.Module):
         Returns:
             (..., C), ready for the output projection, in the dtype of ``y``.
         """
+        if self.low and self.high and can_use_kernels(y):
+            return self._mix_by_kernel(x, v, y)
         if y.ndim > x.ndim:
             v, y = (t.transpose(-3, -2).flatten(-2) for t in (v, y))  # (B, h, N, d) -> (B, N, C)
         if not (self.low or self.high):
@@ -219,6 +222,17 @@ class AttInv(nn.Module):
             high,
             self.high_gamma.view(heads) if self.high else None,
         ).flatten(-2)
+
+    def _mix_by_kernel(self, x: Tensor, v: Tensor, y: Tensor) -> Tensor:
+        heads = (self.num_heads, -1)
+        with float32_island(x):
+            logits = self._logits(x)  # (..., 2 h)
+        if y.ndim > x.ndim:
+            v, y = (t.transpose(-3, -2) for t in (v, y))  # (B, h, N, d) -> (B, N, h, d)
+        else:
+            v, y = (t.unflatten(-1, heads) for t in (v, y))
+        gammas = self.low_gamma.view(heads), self.high_gamma.view(heads)
+        return gate_and_mix(y, v, logits, *gammas).flatten(-2)
 
     def extra_repr(self) -> str:
         return f"num_heads={self.num_heads}, low={self.low}, high={self.high}"

@@ -14,6 +14,7 @@ from .autocast import at_least_float32, float32_island
 from .children import call
 from .fourier import FourierGrid, fourier_grid
 from .fused import is_differentiated, is_exporting, keep_inputs, plain_backward, plain_jvp
+from .kernels import LARGEST_SIDE, can_use_kernels, scale_maps
 from .star_relu import StarReLU
 
 
@@ -122,6 +123,9 @@ class FreqScale(nn.Module):
         if x.shape[0] == 0:  # which FFTs refuse
             return x
         with float32_island(x):
+            if max(x.shape[1:3]) <= LARGEST_SIDE and can_use_kernels(x):
+                routing = self._routing(x.mean((1, 2), dtype=torch.float32))
+                return scale_maps(x, routing, self.bases)
             x32 = at_least_float32(x)
             scale = self._scale_by_matrices if use_matrices(x) else self._scale_by_fft
             return scale(x32).to(x.dtype)

@@ -1,5 +1,6 @@
 """How mmcv's operations are compiled: for what, by which nvcc, and what is said meanwhile."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -149,7 +150,7 @@ def test_what_is_announced_counts_what_is_left(
     for name in ("nms.cpp", "cpu/nms.cpp", "cuda/nms_cuda.cu", "cuda/bind.cpp"):
         (operations / name).parent.mkdir(parents=True, exist_ok=True)
         (operations / name).touch()
-    built = tmp_path / "build/temp/mmcv/ops/csrc/pytorch/cuda/nms_cuda.o"
+    built = tmp_path / "build/temp.linux/mmcv/ops/csrc/pytorch/cpu/nms.o"
     built.parent.mkdir(parents=True)
     built.touch()
     target = Target("13.0", ("8.0", "9.0"), "test")
@@ -158,6 +159,24 @@ def test_what_is_announced_counts_what_is_left(
     said = capsys.readouterr().out
     assert "compiling 3 files of onedl-mmcv==2.3.6 with 2 jobs, 1 done before" in said
     assert "nvcc 13.0 of /cuda" in said and "minutes" in said
+
+
+def test_what_is_stopped_leaves_no_compiler_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = "import os, time; print(os.getpid(), '[1/2] c++ -c a.cpp -o a.o', flush=True)"
+    (tmp_path / "setup.py").write_text(f"{started}; time.sleep(600)")
+    pids: list[int] = []
+
+    def stop(line: str) -> None:
+        pids.append(int(line.split()[0]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(install_mmcv, "file_of", stop)
+    with pytest.raises(KeyboardInterrupt):
+        install_mmcv.compile_wheel(tmp_path, tmp_path / "dist", {}, tmp_path / "log")
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
 
 
 def test_the_kept_wheel_is_of_one_target_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,108 @@
+#!/usr/bin/env python
+"""What the kernels take of a GPU's chip, compiled without one: registers, shared memory, spills.
+
+python benchmarks/kernels.py --out benchmarks/results/kernels.json
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from fdam_mm.layers.kernels import att_inv, freq_scale
+
+CAPABILITIES = (80, 90)
+PTXAS = Path(triton.__file__).parent / "backends/nvidia/bin/ptxas"
+
+
+def cases() -> dict[str, tuple[Any, dict[str, str], dict[str, Any], dict[str, int]]]:
+    """Name -> kernel, types of its arguments, constants, options."""
+    found: dict[str, tuple[Any, dict[str, str], dict[str, Any], dict[str, int]]] = {}
+    for dtype, pointer in (("float32", "*fp32"), ("bfloat16", "*bf16")):
+        for side in (14, 16, 32):
+            constants = freq_scale.kernel_constants(side, side, 4, 14, dtype == "float32")
+            warps = dict(num_warps=freq_scale.WARPS)
+            found[f"freq_scale {side}x{side} {dtype}"] = (
+                freq_scale.scale, types(freq_scale.scale, pointer, ("x_ptr", "out_ptr")),
+                constants, warps,
+            )  # fmt: skip
+        constants = dict(HEADS=12, DIM=64, TOKENS=att_inv.TOKENS, PADDED=64)
+        for kernel in (att_inv.mix_forward, att_inv.mix_backward):
+            of_input = ("y_ptr", "v_ptr", "out_ptr", "grad_ptr", "grad_y_ptr", "grad_v_ptr")
+            found[f"{kernel.__name__} 12 heads of 64 {dtype}"] = (
+                kernel, types(kernel, pointer, of_input), constants, {},
+            )  # fmt: skip
+    return found
+
+
+def types(kernel: Any, pointer: str, of_input: tuple[str, ...]) -> dict[str, str]:
+    """The signature: pointers to the input's type, to float32, sizes, and what is constant."""
+    signature = {}
+    for parameter in kernel.params:
+        if parameter.is_constexpr:
+            signature[parameter.name] = "constexpr"
+        elif parameter.name.endswith("_ptr"):
+            signature[parameter.name] = pointer if parameter.name in of_input else "*fp32"
+        else:
+            signature[parameter.name] = "i32"
+    return signature
+
+
+def compiled(
+    kernel: Any,
+    signature: dict[str, str],
+    constants: dict[str, Any],
+    options: dict[str, int],
+    capability: int,
+) -> dict[str, int]:
+    """Registers of a thread, bytes of shared memory, and bytes spilled, as ptxas tells them."""
+    names = list(signature)
+    # As at a launch: pointers of torch's allocations, and sizes, are multiples of 16.
+    even = {(names.index(n),): [["tt.divisibility", 16]] for n in names if n.endswith("_ptr")}
+    source = ASTSource(kernel, signature, constants, attrs=even)
+    made = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
+    with tempfile.NamedTemporaryFile("w", suffix=".ptx") as ptx:
+        ptx.write(made.asm["ptx"])
+        ptx.flush()
+        target = re.search(r"\.target (sm_\w+)", made.asm["ptx"]).group(1)
+        command = [PTXAS, "-v", f"--gpu-name={target}", ptx.name, "-o", "/dev/null"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    return {
+        "threads": 32 * made.metadata.num_warps,
+        "registers": int(re.search(r"Used (\d+) registers", said).group(1)),
+        "shared_bytes": made.metadata.shared,
+        "spilled_bytes": sum(map(int, re.findall(r"(\d+) bytes spill", said))),
+    }
+
+
+def measure(capabilities: tuple[int, ...] = CAPABILITIES) -> dict[str, dict[str, dict[str, int]]]:
+    return {
+        name: {f"sm_{c}": compiled(*case, c) for c in capabilities}
+        for name, case in cases().items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, help="a JSON file")
+    out = parser.parse_args().out
+    rows = measure()
+    for name, row in rows.items():
+        for target, figures in row.items():
+            print(f"{name:38} {target}  {figures}")
+    if out:
+        found = {"triton": triton.__version__, "kernels": rows}
+        out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
