@@ -1,5 +1,6 @@
-#!/usr/bin/env python
 """What the kernels take of a GPU's chip, compiled without one: registers, shared memory, spills.
+
+Prints the table of docs/gpu.md, or what a JSON file holds.
 
 python benchmarks/kernels.py --out benchmarks/results/kernels.json
 """
@@ -82,11 +83,15 @@ def compiled(
     }
 
 
-def measure(capabilities: tuple[int, ...] = CAPABILITIES) -> dict[str, dict[str, dict[str, int]]]:
-    return {
-        name: {f"sm_{c}": compiled(*case, c) for c in capabilities}
-        for name, case in cases().items()
-    }
+def table(kernels: dict[str, dict[str, dict[str, int]]]) -> str:
+    """Markdown, a row per kernel; the targets side by side, "sm_80 / sm_90"."""
+    columns = ("threads", "registers", "shared_bytes", "spilled_bytes")
+    lines = ["| kernel | threads | registers | shared memory, bytes | spilled, bytes |"]
+    lines.append("|---|---|---|---|---|")
+    for name, targets in kernels.items():
+        cells = (" / ".join(str(f[column]) for f in targets.values()) for column in columns)
+        lines.append(f"| {' | '.join([name, *cells])} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -94,14 +99,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, help="a JSON file")
-    out = parser.parse_args().out
-    rows = measure()
-    for name, row in rows.items():
-        for target, figures in row.items():
-            print(f"{name:38} {target}  {figures}")
-    if out:
-        found = {"triton": triton.__version__, "kernels": rows}
-        out.write_text(json.dumps(found, indent=1) + "\n")
+    parser.add_argument("--only", nargs="+", default=[""], help="parts of the kernels' names")
+    args = parser.parse_args()
+    rows = {
+        name: {f"sm_{capability}": compiled(*case, capability) for capability in CAPABILITIES}
+        for name, case in cases().items()
+        if any(part in name for part in args.only)
+    }
+    if args.out:
+        text = json.dumps({"triton": triton.__version__, "kernels": rows}, indent=1)
+        args.out.write_text(text + "\n")
+    print(table(rows))
 
 
 if __name__ == "__main__":

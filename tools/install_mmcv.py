@@ -32,7 +32,7 @@ from building.cuda_target import (
 
 ROOT = Path(__file__).resolve().parents[1]
 PIP = [sys.executable, "-m", "pip"]
-SECONDS = {".cpp": 7, ".cu": 27}  # of one core for a file, and for each architecture of a CUDA one
+SECONDS = {".cpp": 9, ".cu": 27}  # of one core for a file, and for each architecture of a CUDA one
 MEMORY = 2 << 30  # bytes that one compiler takes at most
 
 

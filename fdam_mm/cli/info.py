@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
+from fdam_mm.toolkits import operations
 from fdam_mm.version import __version__
 
 _PACKAGES = (
@@ -71,7 +72,7 @@ def _version(package: str) -> str:
 
 
 def _operations() -> dict[str, str]:
-    """What mmcv's compiled operations were compiled for."""
+    """What mmcv's compiled operations were compiled for, and whether those we use work."""
     if importlib.util.find_spec("mmcv") is None:
         return {}
     try:
@@ -79,7 +80,10 @@ def _operations() -> dict[str, str]:
         cuda, compiler = ops.get_compiling_cuda_version(), ops.get_compiler_version()
     except Exception as error:  # a broken installation is what this is here to tell
         return {"mmcv operations": f"broken: {type(error).__name__}: {error}"}
-    return {"mmcv operations": f"CUDA {cuda}, {compiler}"}
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    results = operations.check(device)
+    rows = {name: fault or f"works on {device}" for name, fault in results.items()}
+    return {"mmcv operations": f"CUDA {cuda}, {compiler}", **rows}
 
 
 def _extras() -> dict[str, str]:

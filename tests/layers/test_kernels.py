@@ -1,11 +1,15 @@
 """The Triton kernels equal their plain forms: on a GPU, or through Triton's interpreter."""
 
+import json
 import os
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+from support.tools import ROOT
 from torch import Tensor
 
 pytest.importorskip("triton")
@@ -22,7 +26,7 @@ TOLERANCE = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 2e-2}
 def test_all_of_these_through_the_interpreter() -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__]
     env = {**os.environ, "TRITON_INTERPRET": "1"}  # read when triton is imported
-    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0 and " passed" in done.stdout, done.stdout[-4000:]
 
 
@@ -153,3 +157,34 @@ def test_the_layers_with_kernels_equal_those_without(monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(room, "can_use_kernels", lambda x: True)
     for found, wanted in zip(step(), expected, strict=True):
         assert_equal(found, wanted, torch.float32)
+
+
+FIGURES = ROOT / "benchmarks/results/kernels.json"
+
+
+def test_the_committed_figures_spill_no_register() -> None:
+    rows = json.loads(FIGURES.read_text())["kernels"]
+    figures = [f for row in rows.values() for f in row.values()]
+    assert {target for row in rows.values() for target in row} == {"sm_80", "sm_90"}
+    assert all(f["spilled_bytes"] == 0 and f["registers"] <= 255 for f in figures)
+    assert all(f["shared_bytes"] <= 99 << 10 for f in figures)  # of a block on most GPUs
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(INTERPRETED, reason="nothing is compiled")
+def test_the_kernels_compile_to_the_committed_figures(tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    out = tmp_path / "kernels.json"
+    command = [sys.executable, str(ROOT / "benchmarks/kernels.py"), "--out", str(out)]
+    subprocess.run([*command, "--only", "32x32 bfloat16", "mix_backward"], env=env, check=True)
+    committed, found = (json.loads(file.read_text()) for file in (FIGURES, out))
+    if found["triton"] != committed["triton"]:
+        pytest.skip("another triton compiles otherwise")
+    assert found["kernels"] == {name: committed["kernels"][name] for name in found["kernels"]}
+    assert len(found["kernels"]) == 3
+
+
+@pytest.mark.skipif(INTERPRETED, reason="nothing is compiled")
+def test_the_table_of_the_docs_is_the_committed_figures() -> None:
+    table = runpy.run_path(str(ROOT / "benchmarks/kernels.py"))["table"]
+    assert table(json.loads(FIGURES.read_text())["kernels"]) in (ROOT / "docs/gpu.md").read_text()
