@@ -214,17 +214,7 @@ class FDAMVisionTransformer(PretrainedBackbone):
     ) -> None:
         super().__init__(init_cfg=start_from(init_cfg, pretrained))
         refuse_foreign(type(self), foreign, VISION_TRANSFORMER)
-        check_counts(
-            patch_size=patch_size,
-            in_channels=in_channels,
-            embed_dims=embed_dims,
-            num_layers=num_layers,
-            num_heads=num_heads,
-        )
-        check_positive(mlp_ratio=mlp_ratio)
-        check_rates(
-            drop_rate=drop_rate, attn_drop_rate=attn_drop_rate, drop_path_rate=drop_path_rate
-        )
+        check_counts(in_channels=in_channels)
         check_flags(
             qkv_bias=qkv_bias,
             patch_bias=patch_bias,
@@ -235,22 +225,17 @@ class FDAMVisionTransformer(PretrainedBackbone):
             with_cp=with_cp,
             pad_patches=pad_patches,
         )
-        if layer_scale_init is not None:
-            check_numbers(layer_scale_init=layer_scale_init)
+        check_rates(
+            drop_rate=drop_rate, attn_drop_rate=attn_drop_rate, drop_path_rate=drop_path_rate
+        )
+        _check_blocks(num_layers, embed_dims, num_heads, mlp_ratio, layer_scale_init)
         check_frozen_stages(frozen_stages, num_layers)
-        if embed_dims % num_heads:
-            raise ConfigError(
-                f"embed_dims {embed_dims} is not a multiple of num_heads {num_heads}"
-            )
         if output_cls_token and not with_cls_token:
             raise ConfigError("output_cls_token=True needs with_cls_token=True")
         if interpolate_mode not in MODES:
             raise ConfigError(f"interpolate_mode is {interpolate_mode!r}, expected one of {MODES}")
         att_inv, freq_scale = parse_fdam(fdam)
-        height, width = two_sides("img_size", img_size)
-        self.grid = (height // patch_size, width // patch_size)
-        if 0 in self.grid:
-            raise ConfigError(f"img_size {img_size!r} is smaller than patch_size {patch_size}")
+        self.grid = _grid(img_size, patch_size)
         self.out_indices = stage_indices(out_indices, num_layers, "blocks")
         self.interpolate_mode, self.output_cls_token = interpolate_mode, output_cls_token
         self.with_cp, self.frozen_stages = with_cp, frozen_stages
@@ -260,9 +245,7 @@ class FDAMVisionTransformer(PretrainedBackbone):
         num_tokens = self.grid[0] * self.grid[1] + int(with_cls_token)
         self.pos_embed = nn.Parameter(torch.zeros(1, num_tokens, embed_dims))
         self.pos_drop = nn.Dropout(drop_rate)
-        drop_paths = [drop_path_rate] * num_layers
-        if drop_path_ramp:
-            (drop_paths,) = linear_ramp(drop_path_rate, [num_layers])
+        ramp = linear_ramp(drop_path_rate, [num_layers])[0]
         self.blocks = nn.ModuleList(
             Block(
                 embed_dims,
@@ -278,7 +261,7 @@ class FDAMVisionTransformer(PretrainedBackbone):
                 att_inv,
                 freq_scale,
             )
-            for drop_path in drop_paths
+            for drop_path in (ramp if drop_path_ramp else [drop_path_rate] * num_layers)
         )
         self.final_norm = norm_of_tokens(norm_cfg, embed_dims) if final_norm else None
         self._reset_parameters()
@@ -340,6 +323,35 @@ class FDAMVisionTransformer(PretrainedBackbone):
         super().train(mode)
         self._freeze()
         return self
+
+
+def _check_blocks(
+    num_layers: int,
+    embed_dims: int,
+    num_heads: int,
+    mlp_ratio: float,
+    layer_scale_init: float | None,
+) -> None:
+    """Raise ConfigError where blocks of these settings cannot be built."""
+    check_counts(num_layers=num_layers, embed_dims=embed_dims, num_heads=num_heads)
+    check_positive(mlp_ratio=mlp_ratio)
+    if layer_scale_init is not None:
+        check_numbers(layer_scale_init=layer_scale_init)
+    if embed_dims % num_heads:
+        raise ConfigError(f"embed_dims {embed_dims} is not a multiple of num_heads {num_heads}")
+
+
+def _grid(img_size: int | Sequence[int], patch_size: int) -> tuple[int, int]:
+    """Rows and columns of patches in an image of this size.
+
+    Raises:
+        ConfigError: No whole patch fits.
+    """
+    check_counts(patch_size=patch_size)
+    height, width = two_sides("img_size", img_size)
+    if min(height, width) < patch_size:
+        raise ConfigError(f"img_size {img_size!r} is smaller than patch_size {patch_size}")
+    return height // patch_size, width // patch_size
 
 
 def _drop_zero_bias(
