@@ -19,14 +19,12 @@ from layers import measure, report
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData
 from mmrotate.structures.bbox import QuadriBoxes
 from torch import Tensor, nn
 
+from fdam_mm.apis.building import build_model
 from fdam_mm.data.demo.aerial import draw_aerial
-from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.training.config import read_config
 
 CONFIG = "configs/lsknet/fdam-oriented-rcnn-le90_lsknet-t_fpn_1x_dota.py"
@@ -56,13 +54,11 @@ def main() -> None:
 
 
 def build(config: Config, device: str) -> nn.Module:
-    init_default_scope("mmrotate")
-    register_toolkit("mmrotate")
     config.model.backbone.init_cfg = None
     torch.manual_seed(0)
-    model = MODELS.build(config.model)
+    model = build_model(config)
     model.init_weights()
-    return revert_sync_batchnorm(model).to(device)
+    return model.to(device)
 
 
 def draw(batch: int, size: int, device: str) -> tuple[Tensor, list[DetDataSample]]:

@@ -17,11 +17,10 @@ from pathlib import Path
 
 import torch
 from layers import measure, report
-from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
+from fdam_mm.apis.building import build_model
 from fdam_mm.toolkits.quiet import quiet
-from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.training.config import read_config
 
 with quiet():
@@ -62,10 +61,8 @@ def main() -> None:
 def build(variant: str, args: argparse.Namespace) -> nn.Module:
     """The model without pretrained weights."""
     config = read_config(args.config, VARIANTS[variant])
-    init_default_scope("mmdet")
-    register_toolkit("mmdet")
     torch.manual_seed(0)
-    return MODELS.build(config.model).train().to(args.device)
+    return build_model(config).train().to(args.device)
 
 
 def make_step(model: nn.Module, args: argparse.Namespace) -> Callable[[], None]:

@@ -8,25 +8,11 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS
 from torch import nn
 
-from fdam_mm.errors import ConfigError
-from fdam_mm.toolkits.registration import TOOLKITS
 from fdam_mm.toolkits.safe_loading import load_toolkit_checkpoints_safely
-from fdam_mm.toolkits.scope import toolkit_scope
+from fdam_mm.toolkits.scope import scope_of, toolkit_scope
 from fdam_mm.toolkits.types import class_of
 from fdam_mm.training.argument_types import refuse_wrong_types
 from fdam_mm.training.config_errors import config_errors
-
-
-def scope_of(config: Config) -> str:
-    """The toolkit that a config is written for.
-
-    Raises:
-        ConfigError: ``default_scope`` is not mmseg, mmdet or mmrotate.
-    """
-    scope = config.get("default_scope")
-    if scope not in TOOLKITS:
-        raise ConfigError(f"default_scope is {scope!r}, expected one of {', '.join(TOOLKITS)}")
-    return scope
 
 
 def build_model(config: Config) -> nn.Module:
@@ -40,7 +26,8 @@ def build_model(config: Config) -> nn.Module:
     """
     scope = scope_of(config)
     load_toolkit_checkpoints_safely(config.get("allow_pickle", False))
-    with toolkit_scope(scope), config_errors(f"config {config.filename}", config):
+    what = f"config {config.filename}" if config.filename else "the model"
+    with toolkit_scope(scope), config_errors(f"{what} cannot be built", config):
         refuse_wrong_types(config.model, scope)
         model = revert_sync_batchnorm(MODELS.build(config.model))
     if scope == "mmrotate":

@@ -73,6 +73,9 @@ class GeoTiff:
     def read(self, window: tuple[int, int, int, int] | None = None, factor: int = 1) -> np.ndarray:
         """(h, w, C) of left, top, right, bottom, or of all; three bands come as BGR.
 
+        One, three or four bands of 16 bits become 8, as in the toolkits' loader; other numbers of
+        bands, which it cannot read, keep theirs.
+
         ``factor`` reduces what is read, by a whole number.
         """
         import rasterio
@@ -88,6 +91,8 @@ class GeoTiff:
             )
             shape = (raster.count, -(-height // factor), -(-width // factor))
             bands = raster.read(window=where, out_shape=shape)  # (C, h, w)
+        if bands.shape[0] in (1, 3, 4) and bands.dtype == np.uint16:
+            bands = _eight_bits(bands)
         if bands.shape[0] == 4 and bands.dtype == np.uint8:
             bands = bands[:3]  # alpha
         if bands.shape[0] == 1:
@@ -95,6 +100,13 @@ class GeoTiff:
         if bands.shape[0] == 3:
             bands = bands[::-1]
         return np.ascontiguousarray(bands.transpose(1, 2, 0))
+
+
+def _eight_bits(bands: np.ndarray) -> np.ndarray:
+    """(C, h, w) uint16 -> uint8 as cv2 reads a TIFF: it rounds colours, and cuts grey off."""
+    if bands.shape[0] == 1:
+        return (bands >> 8).astype(np.uint8)
+    return ((bands.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def write_labels(

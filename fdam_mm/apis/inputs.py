@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from fdam_mm.data.pictures.reduced import reduced_picture
 from fdam_mm.data.pictures.rows import picture_size, read_windows
 from fdam_mm.errors import MissingFileError, UsageError
-from fdam_mm.oriented.large_picture import reduced_picture
 
 from .geo import GeoReference, GeoTiff
 

@@ -42,7 +42,7 @@ def predict(
             Take the size that the model was trained on.
         overlap: Pixels that neighbouring tiles share at least; None takes a quarter of the tile.
         tta: Test-time augmentation, as the config's ``tta_pipeline`` says, else by flips.
-        progress: Show a bar.
+        progress: Show a bar of the pictures, and one of the tiles of each that is cut.
 
     Yields:
         A result for each picture, in order; the next picture is read when it is asked for.
@@ -81,7 +81,7 @@ def _predict(
         while batch := list(islice(remaining, 1 if tile else batch_size)):
             if tile is not None and max(batch[0].size) > tile:
                 grid = TileGrid.over(batch[0].size, tile, overlap)
-                results = [_tiled(predictor, converter, batch[0], grid, batch_size)]
+                results = [_tiled(predictor, converter, batch[0], grid, batch_size, progress)]
             else:
                 samples = predictor(picture.source() for picture in batch)
                 pairs = zip(batch, samples, strict=True)
@@ -92,10 +92,16 @@ def _predict(
 
 
 def _tiled(
-    predictor: Predictor, converter: Converter, picture: Picture, grid: TileGrid, batch_size: int
+    predictor: Predictor,
+    converter: Converter,
+    picture: Picture,
+    grid: TileGrid,
+    batch_size: int,
+    progress: bool,
 ) -> Result:
-    windows = grid.windows()
-    samples = predictor.windows(picture.windows(windows), batch_size)
+    tiles = predictor.windows(picture.windows(grid.windows()), batch_size)
+    bar = tqdm(tiles, picture.name, len(grid), leave=False, unit="tile", disable=not progress)
+    samples = iter(bar)
     if predictor.segments:
         labels = _empty(picture.size, converter.label_type)
         return converter.blend(picture, (s for _, s in samples), grid, labels)

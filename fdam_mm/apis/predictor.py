@@ -18,9 +18,9 @@ from fdam_mm.data.pictures.rows import picture_size
 from fdam_mm.errors import ConfigError, UsageError
 from fdam_mm.oriented.pipelines import unlabelled
 from fdam_mm.test_time.config import merging, views
-from fdam_mm.toolkits.scope import toolkit_scope
+from fdam_mm.toolkits.scope import scope_of, toolkit_scope
 
-from .building import scope_of, test_dataset
+from .building import test_dataset
 from .loading import autocast_of
 
 

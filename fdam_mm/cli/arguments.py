@@ -3,8 +3,9 @@
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mmengine.config import Config
 
@@ -47,11 +48,11 @@ class _Overrides(argparse.Action):
         self,
         parser: argparse.ArgumentParser,
         namespace: argparse.Namespace,
-        values: list[str],
+        values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
         options = dict(getattr(namespace, self.dest))
-        for text in values:
+        for text in values or ():
             if "=" not in text:
                 parser.error(
                     f"{option_string} takes KEY=VALUE, found {text!r}; other arguments go before "

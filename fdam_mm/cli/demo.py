@@ -12,14 +12,13 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.registry import init_default_scope
 from tqdm import tqdm
 
 from fdam_mm.apis.building import build_model
@@ -110,11 +109,10 @@ def fail(command: str, log: Path) -> NoReturn:
 def save_untrained(config: Config, folder: Path) -> str:
     """Save the model as training would start it; returns the file."""
     MMLogger.get_instance("demo", log_level="WARNING")  # no list of every parameter
-    init_default_scope(config.default_scope)
     torch.manual_seed(config.randomness.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the toolkit
-        model = build_model(config)
+        model: Any = build_model(config)
     model.init_weights()
     file = folder / "untrained.pth"
     with atomic_file(file) as opened:
@@ -138,7 +136,7 @@ def train(config: str, folder: Path, max_iters: int, arguments: list[str]) -> No
         process = subprocess.Popen(
             [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        for line in process.stdout:
+        for line in process.stdout or ():
             file.write(line)
             if found := ITERATION.search(line):
                 bar.set_postfix(loss=found[2], refresh=False)

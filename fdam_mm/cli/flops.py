@@ -8,15 +8,13 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
 from fdam_mm.analysis.flops import Complexity, count
+from fdam_mm.apis.building import build_model
 from fdam_mm.errors import UsageError
-from fdam_mm.toolkits.registration import TOOLKITS, register_toolkit
+from fdam_mm.toolkits.scope import scope_of, toolkit_scope
 from fdam_mm.training.config import read_config
-from fdam_mm.training.config_errors import config_errors
 
 from .arguments import add_config_arguments, parser
 from .errors import clear_errors
@@ -44,11 +42,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UsageError(f"{args.config} has no model")
     if not isinstance(config.model, dict):
         raise UsageError(f"model is {config.model!r}, expected a dict of its settings")
-    scope = config.get("default_scope", "mmseg")
-    if scope not in TOOLKITS:
-        raise UsageError(f"default_scope is {scope!r}, expected one of {', '.join(TOOLKITS)}")
-    init_default_scope(scope)
-    register_toolkit(scope)
+    config.setdefault("default_scope", "mmseg")
+    scope = scope_of(config)
     shape = tuple(args.shape or default_shape(config))
     plain, fdam = twins(config, args.cfg_options)
     counts = [count_config(settings, scope, shape) for settings in (plain, fdam)]
@@ -99,12 +94,11 @@ def without_fdam(settings: Any) -> Any:
 
 
 def count_config(settings: Any, scope: str, shape: tuple[int, int]) -> dict[str, Complexity]:
-    with config_errors("the model cannot be built", Config(dict(model=settings))):
-        model = MODELS.build(settings)
-    model = revert_sync_batchnorm(model).eval()
+    model = build_model(Config(dict(default_scope=scope, model=settings))).eval()
     image = torch.zeros(1, input_channels(model, settings), *shape)
     try:
-        return count(model, lambda: run(model, scope, image))
+        with toolkit_scope(scope):
+            return count(model, lambda: run(model, scope, image))
     except (AssertionError, RuntimeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise UsageError(
@@ -126,7 +120,7 @@ def num_proposals(settings: Any) -> int:
     return settings.test_cfg.rpn.max_per_img
 
 
-def run(model: nn.Module, scope: str, image: torch.Tensor) -> None:
+def run(model: Any, scope: str, image: torch.Tensor) -> None:
     """The network alone: no post-processing."""
     if scope == "mmseg" and not isinstance(model.decode_head, nn.ModuleList):
         model.decode_head(model.extract_feat(image))  # mode="tensor" does it behind the counter
@@ -146,7 +140,7 @@ def run(model: nn.Module, scope: str, image: torch.Tensor) -> None:
         model(image, [sample], mode="tensor")
 
 
-def run_two_stages(model: nn.Module, image: torch.Tensor, sample: Any) -> None:
+def run_two_stages(model: Any, image: torch.Tensor, sample: Any) -> None:
     """Always with the most proposals: how many there are depends on the weights, here random."""
     features = model.extract_feat(image)
     found = model.rpn_head.predict(features, [sample], rescale=False)[0]

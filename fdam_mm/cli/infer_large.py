@@ -2,38 +2,27 @@
 
 import argparse
 from collections.abc import Sequence
-from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmrotate.registry import DATASETS
-from torch import nn
-from tqdm import tqdm
 
-from fdam_mm.apis.building import build_model
-from fdam_mm.apis.loading import usable_device
-from fdam_mm.checkpoints import convert, load, load_state
-from fdam_mm.data.pictures.rows import picture_size
-from fdam_mm.data.pictures.windows import place_windows
-from fdam_mm.errors import MissingFileError, PictureError, UsageError
+from fdam_mm.apis import OrientedResult, load_model, predict
+from fdam_mm.apis.inputs import Picture, find_pictures
+from fdam_mm.apis.loading import Precision, usable_device
+from fdam_mm.apis.tiles.grid import TileGrid
+from fdam_mm.data.pictures.rows import pad_patch, read_pixels
+from fdam_mm.data.prepare.dota_split import PADDING
+from fdam_mm.errors import MissingFileError, UsageError
 from fdam_mm.files import new_folder, write_atomically
-from fdam_mm.oriented.large_picture import detect_windows, reduced_picture
-from fdam_mm.oriented.pipelines import for_arrays, window_side
-from fdam_mm.oriented.results import OrientedBoxes
-from fdam_mm.toolkits.registration import register_toolkit
-from fdam_mm.toolkits.types import class_of
+from fdam_mm.oriented.pipelines import window_side
 from fdam_mm.training.config import read_config
-from fdam_mm.visualization.colours import with_palette
-from fdam_mm.visualization.rotated_boxes import draw_legend, draw_rotated_boxes
 
 from .arguments import add_config_arguments, parser
 from .errors import clear_errors
-
-MAX_SIDE = 2048  # pixels, of the picture with the boxes
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -80,82 +69,64 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UsageError(f"{out} exists and is left as it is; pass --out ANOTHER_FOLDER")
     if args.batch_size < 1:
         raise UsageError(f"--batch-size is {args.batch_size}, expected at least 1")
-    if args.size is not None and args.size < 1:
-        raise UsageError(f"--size is {args.size}, expected at least 1")
     if not 0 <= args.score_thr <= 1:
         raise UsageError(f"--score-thr is {args.score_thr}, expected a number from 0 to 1")
     device = usable_device(args.device)
     config = read_config(args.config, args.cfg_options)
-    if not config.get("test_dataloader"):
-        raise UsageError(f"{args.config} has no test_dataloader, whose pipeline reads the windows")
-    try:
-        windows = choose_windows(args.image, config, args.size, args.overlap)
-        model = load_detector(config, args.checkpoint, device, args.allow_pickle)
-        found = detect(model, config, args.image, windows, args.batch_size, args.amp)
-        found = found.select(np.flatnonzero(found.scores >= args.score_thr))
-        write(out, args.image, found, config)
-    except (PictureError, ValueError) as error:
-        raise UsageError(str(error)) from error
+    side = choose_side(config, args.size)
+    overlap = side // 5 if args.overlap is None else args.overlap
+    picture = find_picture(args.image)
+    windows = TileGrid.over(picture.size, side, overlap)
+    low: Precision = "fp16" if device.type == "cuda" else "bf16"
+    model = load_model(
+        config, args.checkpoint, device, precision=low if args.amp else None,
+        allow_pickle=args.allow_pickle,
+    )  # fmt: skip
+    (result,) = predict(model, source(args.image, picture, side), args.batch_size, side, overlap)
+    if not isinstance(result, OrientedResult):
+        raise UsageError(f"the model of {args.config} finds no boxes of five numbers")
+    found = replace(result, picture=picture).above(args.score_thr)
+    write(out, found)
     print(f"{len(windows)} windows, {len(found)} boxes of score {args.score_thr} or more: {out}")
 
 
-def choose_windows(
-    image: Path, config: Config, size: int | None, overlap: int | None
-) -> np.ndarray:
-    """(N, 4): left, top, right, bottom."""
-    size = size or window_side(config.test_dataloader.dataset.pipeline)
-    if size is None:
-        raise UsageError("the config's test pipeline resizes to no square; pass --size")
-    overlap = size // 5 if overlap is None else overlap
-    if not image.is_file():
-        what = "is a folder, expected a file" if image.is_dir() else "does not exist"
-        raise MissingFileError(f"picture {image} {what}")
-    whole = picture_size(image)
-    return place_windows(whole.width, whole.height, [size], [overlap])
-
-
-def load_detector(
-    config: Config, checkpoint: str, device: torch.device, allow_pickle: bool
-) -> nn.Module:
-    """Build the config's model and fill it from a checkpoint, which must fit."""
+def choose_side(config: Config, size: int | None) -> int:
+    """Of the windows, in pixels: what the user says, else what the model was trained on."""
+    if size is not None and size < 1:
+        raise UsageError(f"--size is {size}, expected at least 1")
+    if not config.get("test_dataloader"):
+        raise UsageError(
+            f"{config.filename} has no test_dataloader, whose pipeline reads the windows"
+        )
     if config.default_scope != "mmrotate":
         raise UsageError(f"default_scope is {config.default_scope!r}, expected 'mmrotate'")
-    init_default_scope("mmrotate")
-    register_toolkit("mmrotate")
-    model = build_model(config)
-    loaded = load(checkpoint, allow_pickle)
-    state = convert(loaded, origin=checkpoint, keys=model.state_dict().keys())
-    load_state(model, state, checkpoint, fit="exact")
-    return model.to(device).eval()
+    side = size or window_side(config.test_dataloader.dataset.pipeline)
+    if side is None:
+        raise UsageError("the config's test pipeline resizes to no square; pass --size")
+    return side
 
 
-def detect(
-    model: nn.Module, config: Config, image: Path, windows: np.ndarray, batch_size: int, amp: bool
-) -> OrientedBoxes:
-    device = next(model.parameters()).device.type
-    low = torch.float16 if device == "cuda" else torch.bfloat16
-    pipeline = for_arrays(config.test_dataloader.dataset.pipeline)
-    with (
-        tqdm(total=len(windows), desc="detecting", unit="window") as bar,
-        torch.autocast(device, low) if amp else nullcontext(),
-    ):
-        return detect_windows(model, pipeline, image, windows, batch_size, bar.update)
+def find_picture(file: Path) -> Picture:
+    if not file.is_file():
+        what = "is a folder, expected a file" if file.is_dir() else "does not exist"
+        raise MissingFileError(f"picture {file} {what}")
+    (picture,) = find_pictures(file)
+    return picture
 
 
-def write(out: Path, image: Path, found: OrientedBoxes, config: Config) -> None:
+def source(file: Path, picture: Picture, side: int) -> Path | np.ndarray:
+    """What the model sees: a picture below a window is filled up to one, as DOTA's patches are.
+
+    Its pipeline would enlarge it.
+    """
+    if max(picture.size) >= side:
+        return file
+    return pad_patch(read_pixels(file), side, PADDING)
+
+
+def write(out: Path, found: OrientedResult) -> None:
     """Write boxes.txt (corners, class, score; best first) and boxes.jpg into a new folder."""
-    data = config.test_dataloader.dataset
-    meta = with_palette({**class_of(data.type, DATASETS).METAINFO, **data.get("metainfo", {})})
-    classes, palette = meta["classes"], [colour[::-1] for colour in meta["palette"]]  # BGR
-    lines = [
-        f"{' '.join(f'{value:.2f}' for value in corners)} {classes[label]} {score:.5f}\n"
-        for corners, label, score in zip(
-            found.corners().reshape(-1, 8), found.labels, found.scores, strict=True
-        )
-    ]
     with new_folder(out) as folder:
-        (folder / "boxes.txt").write_text("".join(lines), encoding="utf-8")
-    small, factor = reduced_picture(image, MAX_SIDE)
-    drawn = draw_rotated_boxes(small, found.corners() / factor, found.labels, palette)
-    drawn = np.concatenate([drawn, draw_legend(classes, palette, drawn.shape[1])])
+        (folder / "boxes.txt").write_text(found.to_dota(), encoding="utf-8")
+    drawn = found.draw(score=0)[..., ::-1]
     write_atomically(out / "boxes.jpg", cv2.imencode(".jpg", drawn)[1].tobytes())

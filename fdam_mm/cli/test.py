@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
 from fdam_mm.data.loading.unlabelled import find_files
 from fdam_mm.errors import UsageError
 from fdam_mm.oriented.pipelines import unlabelled
 from fdam_mm.test_time.config import augment
-from fdam_mm.toolkits.registration import register_toolkit
+from fdam_mm.toolkits.scope import scope_of, toolkit_scope
 from fdam_mm.training.building import build_runner
 from fdam_mm.training.config import require_data, require_folder, require_parts
 from fdam_mm.training.teardown import end_together
@@ -76,14 +75,15 @@ def predict_only(config: Config, folder: str, out: str | None, show_dir: str | N
     if not (out or show_dir):
         raise UsageError("--images needs --out or --show-dir, for there is nothing to measure")
     find_files(Path(folder))
-    init_default_scope(config.default_scope)
-    register_toolkit(config.default_scope)
     loader = config.test_dataloader
+    labelled: Any = first_dataset(loader.dataset)
+    with toolkit_scope(scope_of(config)):
+        pipeline = unlabelled(labelled.pipeline)
     loader.dataset = dict(
         type="UnlabelledPictures",
         folder=str(Path(folder).absolute()),
-        of=first_dataset(loader.dataset),
-        pipeline=unlabelled(first_dataset(loader.dataset).pipeline),
+        of=labelled,
+        pipeline=pipeline,
     )
     if config.default_scope == "mmseg":
         config.test_evaluator = dict(type="IoUMetric", format_only=True) if out else []

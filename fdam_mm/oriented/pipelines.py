@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mmcv.transforms import LoadAnnotations, LoadImageFromFile, RandomResize, Resize
-from mmengine.dataset import Compose
+from mmcv.transforms import LoadAnnotations, RandomResize, Resize
 from mmengine.registry import TRANSFORMS
 
 from fdam_mm.toolkits.types import class_of, is_kind
@@ -53,15 +52,3 @@ def window_side(pipeline: Pipeline) -> int | None:
 
 def _is(step: dict[str, Any], kinds: tuple[type, ...]) -> bool:
     return is_kind(step["type"], kinds, TRANSFORMS, "mmrotate")
-
-
-def for_arrays(pipeline: Pipeline) -> Compose:
-    """Build a pipeline for unlabelled arrays, (H, W, 3) uint8 BGR under `img`, in place of files.
-
-    Raises:
-        ValueError: the first step does not read a file.
-    """
-    load, *others = unlabelled(pipeline)
-    if not _is(load, (LoadImageFromFile,)):
-        raise ValueError(f"the test pipeline starts with {load['type']}, not LoadImageFromFile")
-    return Compose([dict(type="mmdet.LoadImageFromNDArray"), *others])

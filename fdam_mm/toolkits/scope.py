@@ -4,11 +4,26 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from .registration import register_toolkit
+from fdam_mm.errors import ConfigError
+
+from .registration import TOOLKITS, register_toolkit
 
 _lock = threading.RLock()  # the scope is one for the whole process
+
+
+def scope_of(config: Config) -> str:
+    """The toolkit that a config is written for: its ``default_scope``.
+
+    Raises:
+        ConfigError: That is not mmseg, mmdet or mmrotate.
+    """
+    scope = config.get("default_scope")
+    if scope not in TOOLKITS:
+        raise ConfigError(f"default_scope is {scope!r}, expected one of {', '.join(TOOLKITS)}")
+    return scope
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from mmengine.runner import Runner
 from mmengine.runner._flexible_runner import FlexibleRunner
 
 import fdam_mm.openmmlab  # noqa: F401  registers our types
-from fdam_mm.errors import UsageError
-from fdam_mm.toolkits.registration import TOOLKITS, register_toolkit
+from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.toolkits.safe_loading import load_toolkit_checkpoints_safely
+from fdam_mm.toolkits.scope import scope_of
 from fdam_mm.toolkits.types import class_of
 
 from .argument_types import refuse_wrong_types
@@ -22,12 +22,10 @@ def build_runner(config: Config) -> Runner:
     ``FlexibleRunner``, which FSDP and DeepSpeed need, becomes an :class:`FDAMFlexibleRunner`.
 
     Raises:
-        UsageError: ``default_scope`` is not mmseg, mmdet or mmrotate, or a part that the config
+        ConfigError: ``default_scope`` is not mmseg, mmdet or mmrotate, or a part that the config
             names cannot be built.
     """
-    scope = config.get("default_scope")
-    if scope not in TOOLKITS:
-        raise UsageError(f"default_scope is {scope!r}, expected one of {', '.join(TOOLKITS)}")
+    scope = scope_of(config)
     init_default_scope(scope)
     register_toolkit(scope)
     load_toolkit_checkpoints_safely(config.get("allow_pickle", False))

@@ -3,13 +3,17 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from mmdet.apis import inference_detector
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData
 from PIL import Image
 from pycocotools.coco import COCO
 from torch import nn
@@ -93,6 +97,46 @@ def test_rotated_boxes_over_tiles(oriented: nn.Module, picture: np.ndarray) -> N
     for box in both.objects.boxes:
         assert np.abs(everywhere - box).sum(1).min() < 1e-3
     assert len(alone) < len(both) <= 2 * len(alone)
+
+
+class BlobDetector(nn.Module):
+    """Finds each connected white blob of a tile and notes how many tiles it got together."""
+
+    dataset_meta: ClassVar[dict] = dict(classes=("blob",))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        steps = [dict(type="mmdet.LoadImageFromFile"), dict(type="mmdet.PackDetInputs")]
+        loader = dict(dataset=dict(type="DOTADataset", pipeline=steps))
+        self.cfg = Config(dict(default_scope="mmrotate", test_dataloader=loader))
+        self.batches: list[int] = []
+
+    def test_step(self, data: dict[str, list]) -> list[DetDataSample]:
+        self.batches.append(len(data["inputs"]))
+        return [DetDataSample(pred_instances=self._find(tile)) for tile in data["inputs"]]
+
+    def _find(self, pixels: torch.Tensor) -> InstanceData:
+        white = (pixels.numpy() == 255).all(axis=0).astype(np.uint8)
+        stats = cv2.connectedComponentsWithStats(white)[2][1:]  # without the background
+        x, y, width, height, area = torch.from_numpy(stats).float().T
+        boxes = torch.stack([x + width / 2, y + height / 2, width, height, 0 * x], dim=1)
+        labels = torch.zeros(len(boxes)).long()
+        return InstanceData(bboxes=boxes, scores=area / 1000, labels=labels)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_boxes_are_in_pixels_of_the_whole_picture_and_once(batch_size: int) -> None:
+    blobs = np.array([(90, 90, 110, 96), (5, 7, 25, 12), (285, 190, 299, 195)])
+    picture = np.zeros((200, 300, 3), np.uint8)
+    for left, top, right, bottom in blobs:  # the first is in four tiles
+        picture[top:bottom, left:right] = 255
+    model = BlobDetector()
+    (found,) = predict(model, picture, batch_size, tile=128, overlap=40, progress=False)
+    left, top, right, bottom = blobs.T
+    wanted = np.stack([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], axis=1)
+    np.testing.assert_allclose(found.objects.boxes[:, :4], wanted)  # best, which is largest, first
+    assert sum(model.batches) == 6 and max(model.batches) == batch_size
 
 
 def test_panoptic_segments(panoptic: nn.Module, picture: np.ndarray, tmp_path: Path) -> None:

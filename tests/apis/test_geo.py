@@ -9,6 +9,7 @@ from PIL import Image, TiffImagePlugin, TiffTags
 
 from fdam_mm.apis import InstanceResult, OrientedResult, Run, load_model, predict
 from fdam_mm.apis.inputs import Picture, find_pictures
+from fdam_mm.data.pictures.rows import read_pixels
 from fdam_mm.errors import PictureError
 from fdam_mm.oriented.results import OrientedBoxes
 
@@ -38,6 +39,19 @@ def test_pixels_are_those_of_the_file(raster: Path) -> None:
     windows = np.array([[10, 20, 40, 60]])
     ((_, part),) = picture.windows(windows)
     np.testing.assert_array_equal(part, rgb[20:60, 10:40, ::-1])
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_sixteen_bits_are_read_as_the_toolkits_do(tmp_path: Path, count: int) -> None:
+    bands = np.random.default_rng(0).integers(0, 65536, (count, 9, 15), np.uint16)
+    file = tmp_path / "deep.tif"
+    with rasterio.open(
+        file, "w", driver="GTiff", height=9, width=15, count=count, dtype="uint16", crs=UTM,
+        transform=PLACE, photometric="RGB" if count == 3 else "MINISBLACK",
+    ) as out:  # fmt: skip
+        out.write(bands)
+    (picture,) = find_pictures(file)
+    np.testing.assert_array_equal(picture.source()["img"], read_pixels(file))
 
 
 @pytest.mark.parametrize("tile", [None, 64])

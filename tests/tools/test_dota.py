@@ -2,13 +2,17 @@
 
 import runpy
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from support.tools import ROOT, losses, succeed
+from torch import nn
 
+from fdam_mm.apis import Result
+from fdam_mm.cli import infer_large
 from fdam_mm.data.demo.demo_set import write_demo_set
 from fdam_mm.oriented.dota_zip import read_submission
 from fdam_mm.oriented.patches import merge_patches
@@ -106,13 +110,34 @@ def test_a_turned_picture_and_too_few_colours(
     assert (folder / "turned_boxes/boxes.jpg").stat().st_size > 5000
 
 
+def test_a_small_picture_is_filled_up_not_enlarged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    predict = infer_large.predict
+
+    def watched(model: nn.Module, source: np.ndarray, *others: int) -> Iterator[Result]:
+        seen.append(source)
+        return predict(model, source, *others)
+
+    monkeypatch.setattr(infer_large, "predict", watched)
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 100, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "small.png")
+    arguments = (folder / "small.png", CONFIG, folder / "run/iter_2.pth", "--out", folder / "few")
+    assert run_here(monkeypatch, "infer_large.py", *arguments) == ""
+    assert seen[0].shape == (192, 192, 3)
+    np.testing.assert_array_equal(seen[0][:60, :100], pixels[..., ::-1])
+    with Image.open(folder / "few/boxes.jpg") as drawn:
+        assert drawn.size[0] == 100
+
+
 def test_boxes_are_written_before_they_are_drawn(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise IndexError("of a drawing")
 
-    monkeypatch.setattr("fdam_mm.cli.infer_large.reduced_picture", fail)
+    monkeypatch.setattr("fdam_mm.apis.results.oriented.draw_rotated_boxes", fail)
     picture = folder / "patches" / f"{PATCH}.png"
     with pytest.raises(IndexError, match="of a drawing"):
         run_here(
@@ -161,7 +186,7 @@ class TestWrongInput:
             (["README.md", "--batch-size", "0"], "--batch-size is 0"),
             (["README.md", "--device", "gpu"], "device is 'gpu', which cannot be used"),
             (["README.md", "--device", "cuda:77"], "device is 'cuda:77', which cannot be used"),
-            (["docs/demo.jpg", "--size", "100", "--overlap", "100"], "the overlap is 100"),
+            (["docs/demo.jpg", "--size", "100", "--overlap", "100"], "overlap is 100, expected"),
             (["docs/demo.jpg"], "checkpoint none.pth does not exist"),
         ],
     )
