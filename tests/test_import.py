@@ -57,6 +57,20 @@ print(new - set(sys.stdlib_module_names))
     assert python(code).strip() == "{'fdam_mm'}"
 
 
+def test_the_command_lists_itself_without_torch() -> None:
+    """Which takes seconds; names of the root come when they are asked for."""
+    code = """
+from fdam_mm.cli.main import main
+main(["--help"])
+assert "torch" not in sys.modules
+import fdam_mm
+assert {*fdam_mm.__all__} <= {*dir(fdam_mm)} and not hasattr(fdam_mm, "nothing")
+assert all(hasattr(fdam_mm, name) for name in fdam_mm.__all__)
+assert "torch" in sys.modules
+"""
+    assert "usage: fdam COMMAND" in python(code)
+
+
 @pytest.mark.parametrize("error", ["RuntimeError('built for another torch')", "AssertionError"])
 def test_layers_where_others_are_broken(error: str, tmp_path: Path) -> None:
     stubs = _stubs(tmp_path, OTHERS, f"raise {error}")
