@@ -16,7 +16,10 @@ from fdam_mm.data.demo import aerial
 from fdam_mm.data.demo import coco as demo_coco
 from fdam_mm.data.demo.scenes import CLASSES, PALETTE
 from fdam_mm.layers import AttInv, FreqScale
+from fdam_mm.toolkits.packaged_configs import find_packaged_configs
 from fdam_mm.toolkits.registration import register_toolkit
+
+find_packaged_configs()  # what a training does; alone, this file would not find mmseg's
 
 CONFIGS = ROOT / "configs"
 ALL = sorted(p for p in CONFIGS.rglob("*.py") if "_base_" not in p.parts)
