@@ -4,6 +4,6 @@ model = dict(
         _delete_=True,
         type="CrossFormer",
         drop_path_rate=0.3,
-        init_cfg=dict(type="Pretrained", checkpoint="pretrain/crossformer-s.pth"),
+        init_cfg=dict(type="Pretrained", checkpoint="pretrain/crossformer_small.pth"),
     )
 )

@@ -4,7 +4,7 @@ model = dict(
         _delete_=True,
         type="STViT",
         drop_path_rate=0.1,
-        init_cfg=dict(type="Pretrained", checkpoint="pretrain/stvit-small-320-224.pth"),
+        init_cfg=dict(type="Pretrained", checkpoint="pretrain/stvit_small.pth"),
     ),
     decode_head=dict(in_channels=[64, 128, 320, 512]),
     auxiliary_head=dict(in_channels=320),

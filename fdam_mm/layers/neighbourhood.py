@@ -10,6 +10,7 @@ of r keys.
 
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -57,6 +58,8 @@ def neighbourhood_attention(
     A window never leaves the map: at a border it slides inward. The logit of query i and key j is
     ``q_i . k_j / sqrt(c) + bias[head, (j - i) / D + k - 1]``, the index for each axis.
 
+    On a GPU natten does it where a version is installed that has the bias (0.14 to 0.19).
+
     Args:
         q: Queries, (B, h, H, W, c).
         k: Keys, the same shape.
@@ -77,7 +80,10 @@ def neighbourhood_attention(
             f"the map is {height} x {width}, smaller than kernel_size * dilation = "
             f"{kernel_size * dilation}; pad it"
         )
-    rows, cols = (cut_axis(side, kernel_size, dilation) for side in (height, width))
+    if q.is_cuda and not is_exporting() and natten_functions() is not None:
+        return by_natten(q, k, v, bias, dilation)
+    rows = cut_axis(height, kernel_size, dilation, kernel_size // 2 + 1)
+    cols = cut_axis(width, kernel_size, dilation, kernel_size)  # wider: fewer, larger products
     queries = _tiles(_classes(q * q.shape[-1] ** -0.5, rows, cols), rows, cols)
     regions = _plain_regions if is_exporting() else _Regions.apply
     keys, values = (regions(_classes(x, rows, cols), rows, cols) for x in (k, v))
@@ -86,17 +92,35 @@ def neighbourhood_attention(
     return _untile(logits.softmax(-1) @ values, rows, cols)
 
 
+@lru_cache(maxsize=1)
+def natten_functions() -> ModuleType | None:
+    """natten's functions, if it is installed and has relative position biases."""
+    try:
+        from natten import functional
+    except (ImportError, OSError):  # none, or one that was compiled for another torch
+        return None
+    return functional if hasattr(functional, "natten2dqkrpb") else None
+
+
+def by_natten(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, dilation: int) -> Tensor:
+    """:func:`neighbourhood_attention` by natten's operations."""
+    functions, kernel_size = natten_functions(), (bias.shape[-1] + 1) // 2
+    q, k, v = (x.contiguous() for x in (q * q.shape[-1] ** -0.5, k, v))
+    logits = functions.natten2dqkrpb(q, k, bias, kernel_size, dilation)
+    return functions.natten2dav(logits.softmax(-1), v, kernel_size, dilation)
+
+
 @lru_cache(maxsize=256)
-def cut_axis(length: int, kernel_size: int, dilation: int) -> Axis:
+def cut_axis(length: int, kernel_size: int, dilation: int, least: int) -> Axis:
     """The cut of an axis for which the fewest pairs of queries and keys are looked at.
 
-    The first and the last tile need more than half a window of queries, else the windows that
-    slide inward at the border would leave the tile's region.
+    Tiles have at least ``least`` places. The first and the last need more than half a window of
+    queries, else the windows that slide inward at the border would leave the tile's region.
     """
     size, shorter = -(-length // dilation), length // dilation
     half = kernel_size // 2
     best = Axis(length, dilation, size, 1, size, 0, 0, size)
-    for tile in range(half + 1, size):
+    for tile in range(least, size):
         tiles = -(-size // tile)
         spare = tiles * tile - size
         front = min(spare // 2, tile - half - 1)
@@ -185,21 +209,29 @@ def _sum_of_regions(x: Tensor, rows: Axis, cols: Axis) -> Tensor:
 
 def _tiled_bias(bias: Tensor, kernel_size: int, rows: Axis, cols: Axis) -> Tensor:
     """Biases, and minus infinity out of the window: (D or 1, D or 1, h, T, T, t * t, r * r)."""
-    offsets = [
-        _offsets(axis, kernel_size).to(bias.device) for axis in (rows, cols)
-    ]  # (D or 1, T, t, r)
+    (row, row_of), (col, col_of) = (
+        tuple(t.to(bias.device) for t in _patterns(axis, kernel_size)) for axis in (rows, cols)
+    )
     with float32_island(bias):
-        one_hot = [
-            F.one_hot(x.flatten().clamp(min=0), 2 * kernel_size - 1).to(bias) for x in offsets
-        ]
-        found = one_hot[0] @ bias @ one_hot[1].t()  # a product, so that its gradient is one too
-    outside = (offsets[0].flatten() < 0)[:, None] | (offsets[1].flatten() < 0)
-    found = found.masked_fill(outside, -torch.inf)
-    found = found.unflatten(2, offsets[1].shape).unflatten(1, offsets[0].shape)
-    return found.permute(1, 5, 0, 2, 6, 3, 7, 4, 8).flatten(7, 8).flatten(5, 6)
+        one_hot = [F.one_hot(x.clamp(min=0), 2 * kernel_size - 1).to(bias) for x in (row, col)]
+        # (h, patterns * t * r of rows, of cols): a product, so that its gradient is one too
+        found = one_hot[0].flatten(0, 2) @ bias @ one_hot[1].flatten(0, 2).t()
+    outside = (row.flatten() < 0)[:, None] | (col.flatten() < 0)
+    found = found.masked_fill(outside, -torch.inf).unflatten(2, col.shape).unflatten(1, row.shape)
+    found = found.permute(0, 1, 4, 2, 5, 3, 6).flatten(5, 6).flatten(3, 4).flatten(1, 2)
+    which = row_of[:, None, :, None] * len(col) + col_of[:, None]  # (D or 1, D or 1, T, T)
+    tiled = found.index_select(1, which.flatten()).unflatten(1, which.shape)
+    return tiled.movedim(0, 2)
 
 
 @lru_cache(maxsize=256)
+def _patterns(axis: Axis, kernel_size: int) -> tuple[Tensor, Tensor]:
+    """The different (t, r) of :func:`_offsets`, and which of them each tile has (D or 1, T)."""
+    offsets = _offsets(axis, kernel_size)
+    patterns, which = offsets.flatten(0, 1).unique(dim=0, return_inverse=True)
+    return patterns, which.view(offsets.shape[:2])
+
+
 def _offsets(axis: Axis, kernel_size: int) -> Tensor:
     """``key - query + k - 1`` where the key is in the query's window, -1 elsewhere.
 

@@ -4,7 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from fdam_mm.layers.neighbourhood import cut_axis, neighbourhood_attention
+from fdam_mm.layers.neighbourhood import (
+    by_natten,
+    cut_axis,
+    natten_functions,
+    neighbourhood_attention,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +71,7 @@ def test_is_the_definition(kernel_size: int, dilation: int, size: tuple[int, int
 
 def test_gradients() -> None:
     inputs = draw((5, 8), 3)
-    assert cut_axis(8, 3, 1).tiles > 1
+    assert cut_axis(8, 3, 1, 2).tiles > 1
     inputs = [t[:1, :1, ..., :1].detach().requires_grad_() for t in inputs[:3]] + [
         inputs[3][:1].detach().requires_grad_()
     ]
@@ -84,7 +89,7 @@ def test_gradients() -> None:
 def test_cuts(length: int) -> None:
     """Every position has a place, and no tile is so thin that its windows leave the region."""
     for dilation in (1, 2, 3):
-        axis = cut_axis(length, 7, dilation)
+        axis = cut_axis(length, 7, dilation, 4)
         assert axis.front + axis.size <= axis.places
         if axis.tiles > 1:
             back = axis.places - axis.front - length // dilation
@@ -96,3 +101,14 @@ def test_too_small_a_map() -> None:
     inputs = draw((6, 9), 7)
     with pytest.raises(ValueError, match="6 x 9, smaller than kernel_size"):
         neighbourhood_attention(*inputs)
+
+
+@pytest.mark.skipif(natten_functions() is None, reason="needs natten with biases")
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_natten_gives_the_same(dilation: int) -> None:
+    inputs = [t.detach().float().requires_grad_() for t in draw((15, 22), 7)]
+    found, expected = by_natten(*inputs, dilation), neighbourhood_attention(*inputs, dilation)
+    torch.testing.assert_close(found, expected)
+    weight = torch.randn_like(found)
+    grads = (torch.autograd.grad((out * weight).sum(), inputs) for out in (found, expected))
+    torch.testing.assert_close(*grads, rtol=1e-4, atol=1e-5)
