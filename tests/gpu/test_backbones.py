@@ -1,13 +1,14 @@
 """Backbones of each family on a GPU: the numbers of a CPU, and a training step under AMP."""
 
 import copy
-from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 pytest.importorskip("mmseg")
+
+from support.staged_families import FAMILIES  # noqa: E402
 
 from fdam_mm.layers import AttInv, FreqScale  # noqa: E402
 from fdam_mm.models import (  # noqa: E402
@@ -16,31 +17,30 @@ from fdam_mm.models import (  # noqa: E402
     LSKNet,
 )
 
-BOTH = dict(att_inv=True, freq_scale=True)
+BOTH = dict(att_inv=True, freq_scale=dict(mlp_ratio=1))
+BACKBONES = {
+    "vit": (
+        FDAMVisionTransformer,
+        dict(img_size=64, embed_dims=48, num_layers=2, num_heads=3, out_indices=(0, 1)),
+    ),
+    "mit": (
+        FDAMMixVisionTransformer,
+        dict(embed_dims=16, num_layers=(1, 1, 1, 1), num_heads=(1, 2, 4, 4)),
+    ),
+    "lsknet": (
+        LSKNet,
+        dict(embed_dims=(16, 32, 64, 64), depths=(1, 1, 1, 1), mlp_ratios=(2, 2, 2, 2)),
+    ),
+    **FAMILIES,
+}
+families = pytest.mark.parametrize("family", BACKBONES)
 
 
-def vit() -> nn.Module:
-    sizes = dict(img_size=64, embed_dims=48, num_layers=2, num_heads=3, out_indices=(0, 1))
-    return FDAMVisionTransformer(**sizes, fdam=BOTH)
-
-
-def mit() -> nn.Module:
-    sizes = dict(embed_dims=16, num_layers=(1, 1, 1, 1), num_heads=(1, 2, 4, 4))
-    return FDAMMixVisionTransformer(**sizes, fdam=BOTH)
-
-
-def lsknet() -> nn.Module:
-    sizes = dict(embed_dims=(16, 32, 64, 64), depths=(1, 1, 1, 1), mlp_ratios=(2, 2, 2, 2))
-    return LSKNet(**sizes, fdam=BOTH)
-
-
-families = pytest.mark.parametrize("make", [vit, mit, lsknet])
-
-
-def built(make: Callable[[], nn.Module]) -> nn.Module:
+def built(family: str) -> nn.Module:
     """With parameters of FDAM that show in the output."""
     torch.manual_seed(0)
-    model = make()
+    backbone, settings = BACKBONES[family]
+    model = backbone(**settings, fdam=BOTH)
     for layer in model.modules():
         if isinstance(layer, AttInv):
             for name in ("low_gamma", "high_gamma"):
@@ -51,8 +51,8 @@ def built(make: Callable[[], nn.Module]) -> nn.Module:
 
 
 @families
-def test_float32(make: Callable[[], nn.Module], device: torch.device) -> None:
-    model = built(make).eval()
+def test_float32(family: str, device: torch.device) -> None:
+    model = built(family).eval()
     image = torch.randn(2, 3, 64, 96)
     with torch.no_grad():
         expected = model(image)
@@ -65,12 +65,12 @@ def test_float32(make: Callable[[], nn.Module], device: torch.device) -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
 def test_a_training_step_under_amp(
-    make: Callable[[], nn.Module],
+    family: str,
     dtype: torch.dtype,
     layout: torch.memory_format,
     device: torch.device,
 ) -> None:
-    model = built(make).to(device, memory_format=layout).train()
+    model = built(family).to(device, memory_format=layout).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}

@@ -9,52 +9,15 @@ import torch
 from mmcv.cnn.bricks import DropPath
 from support import golden_backbones
 from support.golden import load_case, relative_error, thinned
+from support.staged_families import DIMS, FAMILIES
 from torch import Tensor, nn
 
 from fdam_mm.checkpoints import convert, detect
 from fdam_mm.errors import CheckpointMismatchError, ConfigError
 from fdam_mm.layers import AttInv, FreqScale
-from fdam_mm.models import NAT, CrossFormer, L2ViT, STViT, VMamba
 from fdam_mm.models.backbones.staged import StagedBackbone
 
 BOTH = dict(att_inv=True, freq_scale=dict(mlp_ratio=1))
-DIMS = (16, 32, 32, 48)
-FAMILIES: dict[str, tuple[type[StagedBackbone], dict[str, Any]]] = {
-    "l2vit": (L2ViT, dict(embed_dims=DIMS, depths=(2, 1, 2, 1), num_heads=(1, 2, 2, 4))),
-    "crossformer": (
-        CrossFormer,
-        dict(
-            embed_dims=(128, 128, 128, 128),  # the position bias has a sixteenth of them
-            depths=(2, 1, 4, 1),
-            num_heads=(1, 2, 2, 4),
-            group_sizes=(3, 3, 2, 2),
-            intervals=(2, 2, 2, 1),
-            cooling=True,
-        ),
-    ),
-    "stvit": (
-        STViT,
-        dict(
-            embed_dims=DIMS,
-            depths=(2, 1, 2, 1),
-            num_heads=(1, 2, 2, 4),
-            num_rounds=(2, 1, 1, 1),
-            layer_scale_inits=(None, 0.5, 0.5, None),
-        ),
-    ),
-    "nat": (
-        NAT,
-        dict(
-            embed_dims=DIMS,
-            depths=(2, 1, 2, 1),
-            num_heads=(1, 2, 2, 4),
-            kernel_size=3,
-            dilations=((1, 3), (2,), (1, 2), (1,)),
-            layer_scale_init=0.5,
-        ),
-    ),
-    "vmamba": (VMamba, dict(embed_dims=DIMS, depths=(2, 1, 2, 1))),
-}
 CASES = {"nat": "dinat_tiny"}
 family = pytest.mark.parametrize("family", FAMILIES)
 
