@@ -3,11 +3,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.registry import MODELS, init_default_scope
-from mmengine.structures import InstanceData
 from support.golden import load_case, relative_error
-from support.tools import ROOT
+from support.rotated_detector import rotated_batch, small_detector
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,7 +13,6 @@ from fdam_mm.errors import CheckpointMismatchError
 from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.models import LSKNet
 from fdam_mm.models.backbones.lsknet import LSKAttention, SelectiveKernel
-from fdam_mm.toolkits.registration import register_toolkit
 
 TINY = dict(embed_dims=(16, 32, 64, 64), depths=(2, 1, 2, 1), mlp_ratios=(2, 2, 2, 2))
 FREQ_SCALE = dict(freq_scale=True)
@@ -238,41 +234,11 @@ def test_clear_errors(options: dict, message: str) -> None:
         tiny(**options)
 
 
-def small_detector(config: str) -> nn.Module:
-    """A detector of configs/lsknet/ with few channels, on the CPU."""
-    config = Config.fromfile(ROOT / "configs/lsknet" / config)
-    init_default_scope("mmrotate")
-    register_toolkit("mmrotate")
-    model = config.model
-    model.backbone.update(TINY, norm_cfg=dict(type="BN"), init_cfg=None)
-    model.neck.update(in_channels=list(TINY["embed_dims"]))
-    if "rpn_head" in model:
-        model.neck.out_channels = model.roi_head.bbox_roi_extractor.out_channels = 16
-        model.rpn_head.update(in_channels=16, feat_channels=16)
-        model.roi_head.bbox_head.update(in_channels=16, fc_out_channels=32)
-        model.test_cfg.rcnn.score_thr = 0.0
-        for proposals in (model.train_cfg.rpn_proposal, model.test_cfg.rpn):
-            proposals.update(nms_pre=100, max_per_img=50)
-    else:
-        model.test_cfg.update(score_thr=0.0, nms_pre=100, max_per_img=50)
-    return MODELS.build(model)
-
-
 @pytest.mark.parametrize("fdam", ["", "fdam-"], ids=["plain", "fdam"])
 @pytest.mark.parametrize("detector", ["oriented-rcnn", "rotated-faster-rcnn", "s2anet"])
 def test_detector_trains_and_predicts(detector: str, fdam: str) -> None:
-    from mmdet.structures import DetDataSample
-    from mmrotate.structures.bbox import RotatedBoxes
-
-    model = small_detector(f"{fdam}{detector}-le90_lsknet-s_fpn_1x_dota.py")
-    boxes = torch.tensor([[30.0, 40.0, 24.0, 12.0, 0.5], [90.0, 60.0, 40.0, 16.0, -0.3]])
-    labels = torch.tensor([0, 3])
-    shape = dict(img_shape=(96, 128), ori_shape=(96, 128), scale_factor=(1.0, 1.0))
-    sample = DetDataSample(metainfo=shape | dict(img_id=0, pad_shape=(96, 128)))
-    sample.gt_instances = InstanceData(bboxes=RotatedBoxes(boxes), labels=labels)
-    sample.ignored_instances = InstanceData(bboxes=RotatedBoxes(boxes[:0]), labels=labels[:0])
-    batch = dict(inputs=[torch.randint(0, 256, (3, 96, 128))] * 2, data_samples=[sample, sample])
-
+    model = small_detector(f"{fdam}{detector}-le90_lsknet-s_fpn_1x_dota.py", TINY)
+    batch = rotated_batch()
     data = model.data_preprocessor(copy.deepcopy(batch), training=True)
     loss, logged = model.parse_losses(model(**data, mode="loss"))
     loss.backward()
