@@ -15,7 +15,9 @@ from fdam_mm.errors import ForwardError
 from .arguments import Args, Kwargs, as_positional, input_key
 from .children import find_child
 
-Layout = Literal["tokens", "nhwc", "nchw"]
+# "tokens" is (B, prefix + N, C); "levels" is the same of several maps, one after another, without
+# prefix; "partitions" is (B, P, N / P, C), and "windows" (B * P, h, w, C), row by row, padded.
+Layout = Literal["tokens", "levels", "partitions", "windows", "nhwc", "nchw"]
 Grid = tuple[int, int]
 
 
@@ -74,6 +76,12 @@ class AttentionAdapter:
         attributes: Attributes of the attention to set when AttInv moves in.
         reason: Why this attention takes no AttInv; None where it does. Unlike
             :class:`Unsupported` it is no error, only reported.
+        in_known_blocks: Serve it only within a block that has an adapter: elsewhere its class may
+            do another thing, such as cross-attention.
+        forward: A static method, the attention's forward written anew: ``forward(attn, ...)`` with
+            the arguments of the old one, for a class whose forward does not call its children. It
+            calls ``attn.att_inv(x, v, y)`` itself, and ``values``, ``projection`` and the methods
+            are not used.
         dim: Channels C of x, v and y.
         num_heads: Heads.
 
@@ -86,6 +94,8 @@ class AttentionAdapter:
     channels_first: bool = False
     attributes: Mapping[str, Any] = {}
     reason: str | None = None
+    in_known_blocks: bool = False
+    forward: Callable[..., Any] | None = None
     dim: int
     num_heads: int
 
@@ -102,7 +112,10 @@ class AttentionAdapter:
 
 
 class NoAttInv(AttentionAdapter):
-    """An attention that takes no AttInv by its nature; a subclass sets ``reason``."""
+    """An attention that takes no AttInv by its nature; a subclass sets ``reason``.
+
+    Nothing within it gets FDAM either, so it may be a whole decoder of queries without a grid.
+    """
 
     def __init__(self, attn: nn.Module) -> None: ...
 
@@ -124,7 +137,8 @@ class BlockAdapter:
     Attributes:
         sites: In the order of ``freq_scale_1``, ``freq_scale_2``.
         num_prefix_tokens: Tokens before the grid's in the layout ``tokens``.
-        order: Position of each grid point, row by row, among the tokens; None for row by row.
+        order: Position of each grid point, row by row, among the tokens; None for row by row. Of
+            the layouts ``tokens`` and ``partitions``.
         dim: Channels C.
 
     Args:
@@ -147,14 +161,27 @@ class BlockAdapter:
         """A module outside the block whose output (B, C, H, W) tells the grid, or None."""
         return None
 
+    def grid_of(self, size: Grid) -> Grid:
+        """The grid of the tokens, from the height and width of the grid source's output."""
+        return size
+
     def hw(self, args: Args) -> Grid:
-        """The grid of the layout ``tokens`` from the block's arguments; no grid source needed.
+        """The map behind ``tokens``, ``partitions`` or ``windows``, from the block's arguments.
 
         Args:
             args: In the order of the block's forward, those given by keyword too; None for one
                 that was left out before another.
         """
         raise NotImplementedError(f"{type(self).__name__} has sites with tokens and no hw()")
+
+    def levels(self, args: Args, kwargs: Kwargs) -> Sequence[Grid]:
+        """The grids of the layout ``levels``, in the order of their tokens.
+
+        Args:
+            args: As in :meth:`hw`.
+            kwargs: The keyword arguments as they were given.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has sites with levels and no levels()")
 
 
 def nearest(parents: Sequence[nn.Module], child: str) -> Any:

@@ -12,7 +12,15 @@ from fdam_mm.errors import UnservedError
 from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.layers.settings import layer_settings
 
-from .adapter import Adapter, AttentionAdapter, BlockAdapter, Unsupported, adapter_of, full_name
+from .adapter import (
+    Adapter,
+    AttentionAdapter,
+    BlockAdapter,
+    NoAttInv,
+    Unsupported,
+    adapter_of,
+    full_name,
+)
 from .arguments import parameter_names
 from .candidates import (
     blocks_around,
@@ -20,6 +28,7 @@ from .candidates import (
     parent_names,
     unknown_attentions,
     with_blocks_around,
+    without_closed,
 )
 from .children import ChildHook, find_child
 from .grids import Grids
@@ -129,7 +138,9 @@ class _Plan:
         if self.att_inv is None and self.freq_scale is None:
             raise ValueError("att_inv and freq_scale are both switched off")
         found = ((name, adapter_of(module)) for name, module in modules.items())
-        adapters = {name: adapter for name, adapter in found if adapter is not None}
+        adapters = without_closed(
+            {name: adapter for name, adapter in found if adapter is not None}
+        )
         unknown = unknown_attentions(modules, adapters)
         left_out = self.selection.left_out(with_blocks_around([*adapters, *unknown], adapters))
         for name, adapter in adapters.items():
@@ -137,6 +148,7 @@ class _Plan:
                 continue
             parents = [modules[parent] for parent in parent_names(name)]
             try:
+                _require_block(name, adapter, adapters)
                 self._read_module(name, modules[name], adapter, parents)
             except (Unsupported, ValueError) as why:  # a layer's ValueError: dims that do not fit
                 self.problems[name] = str(why)
@@ -162,7 +174,8 @@ class _Plan:
         if adapter.reason is not None:
             self.skipped[name] = adapter.reason
             return
-        children = [c for c in (adapter.values, adapter.projection) if c is not None]
+        used = (adapter.values, adapter.projection) if adapter.forward is None else ()
+        children = [c for c in used if c is not None]
         _require_room(attn, children, new=["att_inv"])
         absent = [name for name in adapter.attributes if not hasattr(attn, name)]
         if absent:
@@ -186,7 +199,7 @@ class _Plan:
         settings = {"groups": _groups(adapter.dim), **given}
         layers = [_like(block, FreqScale(adapter.dim, **settings)) for _ in adapter.sites]
         source = adapter.grid_source(parents)
-        grids = None if source is None else self.grids.setdefault(source, Grids())
+        grids = None if source is None else self.grids.setdefault(source, Grids(adapter.grid_of))
         self.blocks.append(_Block(name, block, adapter, layers, grids))
 
     def _require_own(
@@ -203,8 +216,8 @@ class _Plan:
         if self.freq_scale is None:
             return
         for name, adapter in adapters.items():
-            served = name in self.skipped or name in left_out or blocks_around(name, adapters)
-            if is_attention(adapter) and not served:
+            left = name in left_out or name in self.skipped or issubclass(adapter, NoAttInv)
+            if is_attention(adapter) and not (left or blocks_around(name, adapters)):
                 self.problems.setdefault(name, "the block around it has no adapter")
 
     def _require_layers(self, model: nn.Module, left_out: Sequence[Adapter]) -> None:
@@ -301,6 +314,12 @@ def _require_room(module: nn.Module, children: Sequence[str], new: Sequence[str]
     absent = [name for name in children if find_child(module, name) is None]
     if absent:
         raise Unsupported(f"its adapter expects a child {absent[0]}")
+
+
+def _require_block(name: str, adapter: Adapter, adapters: Mapping[str, Adapter]) -> None:
+    known = not issubclass(adapter, AttentionAdapter) or not adapter.in_known_blocks
+    if not (known or blocks_around(name, adapters)):
+        raise Unsupported("the block around it has no adapter, and it may be no self-attention")
 
 
 def _groups(dim: int) -> int:

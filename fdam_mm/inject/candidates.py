@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-from .adapter import Adapter, AttentionAdapter
+from .adapter import Adapter, AttentionAdapter, NoAttInv
 
 _ATTENTION = re.compile(r"Attention|Attn")
 
@@ -24,6 +24,12 @@ def unknown_attentions(
         and known.isdisjoint(parent_names(name))
         and _looks_like_attention(module)
     ]
+
+
+def without_closed(adapters: Mapping[str, Adapter]) -> dict[str, Adapter]:
+    """``adapters`` less what is within a module that takes no FDAM by its nature."""
+    closed = {name for name, adapter in adapters.items() if issubclass(adapter, NoAttInv)}
+    return {n: adapter for n, adapter in adapters.items() if closed.isdisjoint(parent_names(n))}
 
 
 def with_blocks_around(

@@ -34,19 +34,23 @@ class Grids:
     checkpointing runs blocks again in a backward pass, without the source, often in a thread of
     autograd's, perhaps after other forwards. The inputs that it kept tell which grid they are on:
     those of the first block of each piece were seen in the forward.
+
+    Args:
+        grid_of: :meth:`BlockAdapter.grid_of` of one of the blocks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, grid_of: Callable[[Grid], Grid]) -> None:
+        self.grid_of = grid_of
         self.thread = _Thread()
         self.seen: dict[int, set[Grid]] = {}  # by number of tokens
         self.inputs: dict[_Identity, Grid] = {}  # of blocks, while they live
 
-    def __reduce__(self) -> tuple[Callable, tuple[()]]:
-        return type(self), ()  # copies and files start anew
+    def __reduce__(self) -> tuple[Callable, tuple[Callable]]:
+        return type(self), (self.grid_of,)  # copies and files start anew
 
     def record(self, source: nn.Module, args: Args, kwargs: Kwargs, output: Tensor) -> None:
         """Hook of the grid source."""
-        grid = int(output.shape[-2]), int(output.shape[-1])
+        grid = self.grid_of((int(output.shape[-2]), int(output.shape[-1])))
         self.seen.setdefault(grid[0] * grid[1], set()).add(grid)
         self.thread.grid, self.thread.run = grid, _run()
         if not torch.compiler.is_compiling() and self.inputs:  # dynamo cannot look at its keys

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from fdam_mm.errors import ForwardError
@@ -21,6 +22,8 @@ from .calls import OpenCalls, refuse_symbols
 from .children import ChildHook
 from .grids import Grids
 from .order import TokenOrder
+from .rewritten import with_forward_of
+from .windows import Windows
 
 Changed = tuple[Args, dict[str, Any]]  # arguments that a pre-hook puts in the place of others
 
@@ -40,7 +43,10 @@ class AttInvHooks:
     def __init__(self, adapter: AttentionAdapter, parameters: tuple[str, ...]) -> None:
         self.adapter, self.parameters, self.calls = adapter, parameters, OpenCalls()
         self.before: dict[str, tuple[Any, bool]] = {}  # attributes, and whether the module's own
-        self.children = [ChildHook(adapter.projection, self.mix, before=True)]
+        self.children: list[ChildHook] = []
+        if adapter.forward is not None:
+            return
+        self.children.append(ChildHook(adapter.projection, self.mix, before=True))
         if adapter.values is not None:
             take = ChildHook(adapter.values, self.take_values, before=False, last=True)
             self.children.append(take)
@@ -57,8 +63,11 @@ class AttInvHooks:
         self.calls.end()
 
     def set_attributes(self, attn: nn.Module) -> None:
-        """Those that the adapter asks for."""
-        for name, value in self.adapter.attributes.items():
+        """Those that the adapter asks for, and the class with its forward."""
+        changes = dict(self.adapter.attributes)
+        if self.adapter.forward is not None:
+            changes["__class__"] = with_forward_of(type(self.adapter), type(attn))  # type: ignore[arg-type]
+        for name, value in changes.items():
             self.before[name] = getattr(attn, name), name in vars(attn)
             setattr(attn, name, value)
 
@@ -99,6 +108,7 @@ class AttInvHooks:
 class _OpenBlock(NamedTuple):
     layers: tuple[nn.Module, ...]
     hw: Grid | None
+    levels: Sequence[Grid] | None
 
 
 class FreqScaleHooks:
@@ -127,22 +137,31 @@ class FreqScaleHooks:
         for hook in self.children:
             hook.follow(block)
         layers = tuple(getattr(block, name) for name in self.names)
-        self.calls.begin(block, _OpenBlock(layers, self._grid(args, kwargs)))
+        self.calls.begin(block, _OpenBlock(layers, *self._grids(args, kwargs)))
 
     def leave(self, block: nn.Module, args: Args, kwargs: Kwargs, output: Any) -> None:
         """Hook of the block, called also where its forward raises."""
         self.calls.end()
 
-    def _grid(self, args: Args, kwargs: Kwargs) -> Grid | None:
+    def _grids(self, args: Args, kwargs: Kwargs) -> tuple[Grid | None, Sequence[Grid] | None]:
+        """That of one map and those of several levels, as the sites need them."""
         if kwargs:
             args = as_positional(self.parameters, args, kwargs)
             args = args or (kwargs[input_key((), kwargs)],)
+        layouts = {site.layout for site in self.adapter.sites}
         if self.grids is not None:
-            return self.grids.of(args[0], self.adapter.num_prefix_tokens)
-        if any(site.layout == "tokens" for site in self.adapter.sites):
-            height, width = self.adapter.hw(args)
-            return int(height), int(width)  # plain numbers also where a trace has others
-        return None
+            return self.grids.of(args[0], self.adapter.num_prefix_tokens), None
+        if "levels" in layouts:
+            return None, [_plain(grid) for grid in self.adapter.levels(args, kwargs)]
+        if layouts & {"tokens", "partitions", "windows"}:
+            return _plain(self.adapter.hw(args)), None
+        return None, None
+
+
+def _plain(grid: Grid) -> Grid:
+    """Plain numbers also where a trace has others."""
+    height, width = grid
+    return int(height), int(width)
 
 
 class SiteHook:
@@ -165,13 +184,25 @@ class SiteHook:
                 f"FreqScale: {type(self.block.adapter).__name__} has its child "
                 f"{self.site.child!r} called outside of its block; call the block"
             )
-        layers, hw = self.block.calls.stack[-1]
-        freq_scale, order = layers[self.index], self.block.order
-        if self.site.layout == "nchw":
+        layers, hw, levels = self.block.calls.stack[-1]
+        freq_scale, layout = layers[self.index], self.site.layout
+        if layout == "nchw":
             return freq_scale(x)
-        if self.site.layout == "nhwc":
+        if layout == "nhwc":
             hw = int(x.shape[1]), int(x.shape[2])
             return freq_scale(x.flatten(1, 2), hw=hw).unflatten(1, hw)
+        if layout == "levels":
+            parts = x.split([height * width for height, width in levels], dim=1)
+            return torch.cat([freq_scale(t, hw=g) for t, g in zip(parts, levels, strict=True)], 1)
+        if layout == "windows":
+            windows = Windows(x, hw)
+            return windows.apart(freq_scale(windows.map().flatten(1, 2), hw=hw).unflatten(1, hw))
+        if layout == "partitions":
+            return self._on_tokens(x.flatten(1, 2), freq_scale, hw).view_as(x)
+        return self._on_tokens(x, freq_scale, hw)
+
+    def _on_tokens(self, x: Tensor, freq_scale: nn.Module, hw: Grid | None) -> Tensor:
+        order = self.block.order
         if order is None:
             return freq_scale(x, hw, self.block.adapter.num_prefix_tokens)
         return order.to_tokens(freq_scale(order.to_map(x), hw))

@@ -8,8 +8,9 @@ from fdam_mm.toolkits.optional import importable
 from . import backbones
 from .backbones import *  # noqa: F403
 from .necks import ViTPyramid
+from .with_fdam import WithFDAM
 
-__all__ = [*backbones.__all__, "ViTPyramid"]
+__all__ = [*backbones.__all__, "ViTPyramid", "WithFDAM"]
 
 if importable("mmdet.models"):
     from .mask_dino import MaskDINO, MaskDINOFusionHead, MaskDINOHead, MaskDINOPixelDecoder

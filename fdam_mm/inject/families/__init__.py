@@ -1,3 +1,3 @@
 """The model families that :func:`fdam_mm.apply_fdam` knows, by the library they come from."""
 
-from . import timm  # noqa: F401
+from . import openmmlab, pytorch, smp, timm, torchvision, transformers  # noqa: F401

@@ -1,4 +1,4 @@
-"""The shipped adapters, one file per family; all of timm's unless the file says otherwise."""
+"""timm's models, one file per family."""
 
 from . import (  # noqa: F401
     convit,

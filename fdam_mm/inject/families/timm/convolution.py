@@ -1,11 +1,11 @@
-"""Models without softmax attention: FreqScale alone. FocalNet, ConvNeXt, MambaOut; VAN."""
+"""Models without softmax attention: FreqScale alone. FocalNet, ConvNeXt, MambaOut."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
 
-from fdam_mm.inject.adapter import BlockAdapter, NoAttInv, Site, register_adapter, widths
+from fdam_mm.inject.adapter import BlockAdapter, Site, register_adapter, widths
 
 
 @register_adapter("timm.models.focalnet.FocalNetBlock")
@@ -35,20 +35,3 @@ class MambaOutBlock(BlockAdapter):
 
     def __init__(self, block: Any, parents: Sequence[nn.Module]) -> None:
         self.dim = widths(block.fc2)[1]
-
-
-@register_adapter("mmpretrain.models.backbones.van.SpatialAttention")
-class VANAttention(NoAttInv):
-    """Large-kernel attention."""
-
-    reason = "a gate from large-kernel convolutions, no softmax over tokens"
-
-
-@register_adapter("mmpretrain.models.backbones.van.VANBlock")
-class VANBlock(BlockAdapter):
-    """mmpretrain's VAN: after the large-kernel attention and after the feed-forward network."""
-
-    sites = (Site("attn", "output", "nchw"), Site("mlp", "output", "nchw"))
-
-    def __init__(self, block: Any, parents: Sequence[nn.Module]) -> None:
-        self.dim = widths(block.attn.proj_1)[1]

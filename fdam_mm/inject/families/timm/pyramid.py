@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fdam_mm.inject.adapter import AttentionAdapter, BlockAdapter, Call, Grid, register_adapter
+from fdam_mm.inject.families.rows import rows_of_windows
 
 from .qkv import QKVAttention
 
@@ -41,10 +42,7 @@ class TwinsWindowAttention(QKVAttention):
     """``y`` is row by row over the map, ``qkv`` window by window over the padded map."""
 
     def v(self, call: Call) -> Tensor:
-        height, width = call.argument(1)
-        v = super().v(call)  # (B, H / s, W / s, s, s, C), windows of side s
-        v = v.transpose(2, 3).flatten(3, 4).flatten(1, 2)  # (B, padded H, padded W, C)
-        return v[:, :height, :width].flatten(1, 2)
+        return rows_of_windows(super().v(call), call.argument(1))
 
 
 @register_adapter("timm.models.pvt_v2.Block", "timm.models.twins.Block")

@@ -1,0 +1,3 @@
+"""torchvision's models."""
+
+from . import convnext, maxvit, swin, vit  # noqa: F401
