@@ -32,6 +32,7 @@ TITLES = dict(
     torchvision="torchvision",
     openmmlab="mmseg, mmdet and mmpretrain",
     smp="segmentation_models_pytorch",
+    pytorch="torch, in the blocks of torchvision, mmseg and mmdet",
 )
 LIBRARIES = tuple(TITLES)
 SIZE = (224, 224)

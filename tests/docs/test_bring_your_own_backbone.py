@@ -1,6 +1,8 @@
 """What docs/bring_your_own_backbone.md and docs/backbones.md show, run."""
 
+import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 from mmengine.registry import MODELS, init_default_scope
 from support.tools import ROOT
 
+import fdam_mm
 from fdam_mm import apply_fdam
 from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.training.config import read_config
@@ -60,6 +63,52 @@ def test_the_first_examples(
     exec(_blocks("backbones.md")[1], shown)
     assert shown["counts"] == (696_156, 28_288_354)
     assert not any("att_inv" in key for key in shown["model"].state_dict())
+
+
+def _block_under(heading: str) -> str:
+    text = (ROOT / "docs/backbones.md").read_text()
+    return text.split(f"\n## {heading}")[1].split("```python\n")[1].split("```")[0]
+
+
+def _names() -> dict[str, Any]:
+    return {name: getattr(fdam_mm, name) for name in fdam_mm.__all__} | dict(torch=torch)
+
+
+def test_any_backbone_in_a_config(tmp_path: Path) -> None:
+    (tmp_path / "twin.py").write_text(_block_under("In a config"))
+    model = read_config(str(tmp_path / "twin.py"), {}).model
+    init_default_scope("mmseg")
+    register_toolkit("mmseg")
+    backbone = MODELS.build(model.backbone)
+    assert type(backbone).__name__ == "MixVisionTransformer"
+    assert len(list(fdam_mm.fdam_parameters(backbone))) == 8 * 8 + 16 * 5
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("transformers", minversion="5.0")
+    monkeypatch.chdir(tmp_path)
+    exec(_block_under("transformers"), _names())
+
+
+def test_segmentation_models_pytorch() -> None:
+    pytest.importorskip("segmentation_models_pytorch")
+    shown = _names()
+    exec(_block_under("segmentation_models_pytorch"), shown)
+    assert (shown["report"].count("AttInv"), shown["report"].count("FreqScale")) == (8, 16)
+    assert shown["masks"].shape == (1, 3, 64, 96)
+
+
+def test_the_tables_are_those_of_the_adapters() -> None:
+    sys.path.append(str(ROOT / "benchmarks"))
+    try:
+        from adapters import PAGE, RECORD, page
+    finally:
+        sys.path.pop()
+    text = PAGE.read_text()
+    assert text == page(text, json.loads(RECORD.read_text())), (
+        "the adapters or the record changed: python benchmarks/adapters.py --table"
+    )
 
 
 @pytest.mark.parametrize("name", ["xcit_nano_12_p16_224", "cait_xxs24_224"])

@@ -1,4 +1,4 @@
-"""torch's own ``nn.MultiheadAttention``, inside the blocks of torchvision and OpenMMLab."""
+"""``nn.MultiheadAttention``."""
 
 import math
 from typing import Any
