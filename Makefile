@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 JOBS ?= auto
 # What needs neither mmcv nor the toolkits, so that `make check` is quick on any machine.
-TYPED := fdam_mm/inject fdam_mm/apis fdam_mm/cli fdam_mm/errors.py fdam_mm/files.py
+TYPED := fdam_mm/layers fdam_mm/inject fdam_mm/apis fdam_mm/checkpoints fdam_mm/cli fdam_mm/errors.py fdam_mm/files.py
 QUICK := tests/layers tests/inject tests/checkpoints/test_fitting.py tests/checkpoints/test_loading.py \
 	tests/data/formats tests/data/pictures tests/data/prepare  \
 	tests/test_files.py tests/test_import.py

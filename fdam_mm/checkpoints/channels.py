@@ -25,6 +25,8 @@ def fit_input_channels(model: nn.Module, state: Mapping[str, Tensor]) -> dict[st
     """
     own = model.state_dict()
     key = next((k for k, v in own.items() if v.ndim == 4 and k.endswith("weight")), None)
+    if key is None:
+        return dict(state)
     weight = state.get(key)
     if weight is None or weight.ndim != 4 or weight.shape[1] != _RGB:
         return dict(state)

@@ -1,6 +1,6 @@
 """Finding numbers that are none: nan and infinities in weights."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -41,6 +41,7 @@ def _tensors(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
         if value.is_floating_point() or value.is_complex():
             yield name, value.float() if value.itemsize == 1 else value
         return
+    items: Iterable[tuple[Any, Any]]
     if isinstance(value, Mapping):
         items = value.items()
     elif isinstance(value, list | tuple):

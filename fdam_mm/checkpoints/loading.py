@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy._core import multiarray
 
 from fdam_mm.errors import CheckpointError, MissingFileError, UnsafeCheckpointError
 
@@ -127,10 +128,10 @@ def _training_state_globals() -> list[Any]:
         np.dtype,
         *(type(number) for number in numbers),
         # numpy's constructors, under the names of numpy 2 and of numpy 1
-        np._core.multiarray._reconstruct,
-        (np._core.multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),
-        np._core.multiarray.scalar,
-        (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),
+        multiarray._reconstruct,
+        (multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),
+        multiarray.scalar,
+        (multiarray.scalar, "numpy.core.multiarray.scalar"),
     ]
 
 

@@ -4,6 +4,8 @@ Legend of the shape comments: B batch, N tokens, C channels, h heads, d = C / h 
 ``...`` any leading dimensions.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -30,7 +32,7 @@ class _SquaredReLULinear(torch.autograd.Function):
     setup_context = staticmethod(keep_inputs)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         with float32_island(x):
             if is_differentiated():
@@ -41,7 +43,7 @@ class _SquaredReLULinear(torch.autograd.Function):
             return grad_x, grad.reshape(-1, grad.shape[-1]).t() @ tokens
 
     @staticmethod
-    def jvp(ctx, *tangents: Tensor | None) -> Tensor:
+    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
         return plain_jvp(_plain_squared_relu_linear, ctx.saved_tensors, tangents)
 
 
@@ -55,13 +57,20 @@ class _FrequencyMix(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(y, v, low, gamma_low, high, gamma_high):  # all Tensor, the last four optional
+    def forward(
+        y: Tensor,
+        v: Tensor,
+        low: Tensor | None,
+        gamma_low: Tensor | None,
+        high: Tensor | None,
+        gamma_high: Tensor | None,
+    ) -> Tensor:
         return _plain_mix(y, v, low, gamma_low, high, gamma_high)
 
     setup_context = staticmethod(keep_inputs)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         y, v, low, gamma_low, high, gamma_high = ctx.saved_tensors
         grad_v = grad_low = grad_gamma_low = grad_high = grad_gamma_high = None
         with float32_island(y):
@@ -82,7 +91,7 @@ class _FrequencyMix(torch.autograd.Function):
         return grad_y, grad_v, grad_low, grad_gamma_low, grad_high, grad_gamma_high
 
     @staticmethod
-    def jvp(ctx, *tangents: Tensor | None) -> Tensor:
+    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
         return plain_jvp(_plain_mix, ctx.saved_tensors, tangents)
 
 
@@ -100,10 +109,10 @@ def _plain_mix(
     its gamma are both None where that path is switched off.
     """
     out = y
-    if high is not None:
+    if high is not None and gamma_high is not None:
         weight = high.to(y.dtype).unsqueeze(-1) * gamma_high.to(y.dtype)
         out = torch.lerp(y, v.to(y.dtype), weight)
-    if low is not None:
+    if low is not None and gamma_low is not None:
         out = torch.addcmul(out, y * low.to(y.dtype).unsqueeze(-1), gamma_low.to(y.dtype))
     return out
 
@@ -168,7 +177,7 @@ class AttInv(nn.Module):
         for gate in self._gates():
             gate.reset_parameters()
 
-    def _gates(self) -> list[nn.Module]:
+    def _gates(self) -> list[nn.Linear]:
         """The linears of those paths that are on, low before high."""
         names = ["low_gate"] * self.low + ["high_gate"] * self.high
         return [getattr(self, name) for name in names]

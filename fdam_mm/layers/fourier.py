@@ -111,8 +111,9 @@ def _cached_grid(
 
     def build() -> FourierGrid:
         grid = _build(height, width, filter_size)
-        move = dict(device=device, dtype=dtype)
-        return FourierGrid(*(None if t is None else t.to(**move).contiguous() for t in grid))
+        return FourierGrid._make(
+            None if t is None else t.to(device, dtype).contiguous() for t in grid
+        )
 
     with ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(build).result()

@@ -5,6 +5,7 @@ c = C / G channels of a group, f filters.
 """
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -80,8 +81,9 @@ class FreqScale(nn.Module):
         """Bases near zero, so that the layer starts near the identity; the MLP as torch starts
         linears, as in the official release."""
         nn.init.trunc_normal_(self.bases, std=1e-5)
-        for linear in (self.reweight.fc1, self.reweight.fc2):
-            linear.reset_parameters()
+        for child in self.reweight:
+            if isinstance(child, nn.Linear):
+                child.reset_parameters()
 
     def forward(
         self, x: Tensor, hw: tuple[int, int] | None = None, num_prefix_tokens: int = 0
@@ -137,7 +139,7 @@ class FreqScale(nn.Module):
         spectrum = grid.cols @ spectrum.unflatten(2, (width, -1))  # (B, H, W, C)
         routing = self._routing(spectrum[:, 0, 0] / (height * width) ** 0.5)
         even = self._mix(routing, grid.even_rows, grid.even_cols)
-        if grid.odd_rows is None:
+        if grid.odd_rows is None or grid.odd_cols is None:
             scaled = spectrum * even
         else:
             odd = self._mix(routing, grid.odd_rows, grid.odd_cols)
@@ -167,7 +169,7 @@ class FreqScale(nn.Module):
         mode = None if torch.compiler.is_compiling() else getattr(x, "fake_mode", None)
         if mode is None or mode.allow_non_fake_inputs:
             return grid
-        return FourierGrid(*(None if t is None else mode.from_tensor(t) for t in grid))
+        return FourierGrid._make(None if t is None else mode.from_tensor(t) for t in grid)
 
     def _routing(self, mean: Tensor) -> Tensor:
         """(B, C) means -> (B, G, f) weights of the bases, in (-1, 1)."""
@@ -198,7 +200,7 @@ class _ScaleSpectrum(torch.autograd.Function):
     setup_context = staticmethod(keep_inputs)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         spectrum, even, odd = ctx.saved_tensors
         if is_differentiated():
             return plain_backward(_plain_scale, (spectrum, even, odd), grad)
@@ -216,7 +218,7 @@ class _ScaleSpectrum(torch.autograd.Function):
         return _scale_quadrants(grad, even, odd), grad_even, grad_odd  # the map is self-adjoint
 
     @staticmethod
-    def jvp(ctx, *tangents: Tensor | None) -> Tensor:
+    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
         return plain_jvp(_plain_scale, ctx.saved_tensors, tangents)
 
 

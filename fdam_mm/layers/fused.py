@@ -47,7 +47,7 @@ def plain_jvp(plain: Plain, inputs: Tensors, tangents: Tensors) -> Tensor:
     pairs = [(x, t) for x, t in zip(inputs, tangents, strict=True) if x is not None]
     given = tuple(torch.zeros_like(x) if t is None else t for x, t in pairs)
     # Forward mode does not nest; the transpose of the transpose is the map itself.
-    out, transpose = torch.func.vjp(function, *tensors)
+    out, transpose = torch.func.vjp(function, *tensors)[:2]
     return torch.func.vjp(transpose, torch.zeros_like(out))[1](given)[0]
 
 

@@ -34,7 +34,7 @@ def freq_scale(layer: FreqScale, x: Tensor) -> Tensor:
     routing = torch.tanh(layer.reweight(x.mean((2, 3))))
     routing = routing.unflatten(1, (layer.groups, layer.num_filters))  # (B, G, f)
     size = (height, width // 2 + 1)
-    bases = layer.bases  # (f, c, S, S // 2 + 1)
+    bases: Tensor = layer.bases  # (f, c, S, S // 2 + 1)
     if bases.shape[-2:] != size:
         bases = F.interpolate(bases, size, mode="bicubic", align_corners=True)
     weight = torch.einsum("bgf,fchw->bgchw", routing, bases).flatten(1, 2)

@@ -1,7 +1,7 @@
 """The official Mask DINO models: a whole detector on ResNet or Swin, in detectron2's layout."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -12,19 +12,21 @@ from ..log import log
 
 _UNUSED = re.compile(r"criterion\.|pixel_(mean|std)$")  # training's, and what the config holds
 
-_BACKBONE = [  # every rule once and in order, on the key without "backbone."
+_Rule = tuple[str, str | Callable[[re.Match[str]], str]]  # what re.sub takes
+
+_BACKBONE: list[_Rule] = [  # every rule once and in order, on the key without "backbone."
     (r"^stem\.", ""),
     (r"^res(\d)", lambda m: f"layer{int(m[1]) - 1}"),
     (r"conv(\d)\.norm", r"bn\1"),
     (r"shortcut\.norm", "downsample.1"),
     (r"shortcut", "downsample.0"),
 ]
-_LAYER = [  # of both transformers
+_LAYER: list[_Rule] = [  # of both transformers
     (r"\.linear1\.", ".ffn.layers.0.0."),
     (r"\.linear2\.", ".ffn.layers.1."),
     (r"self_attn\.(in_proj|out_proj)", r"self_attn.attn.\1"),
 ]
-_PIXEL_DECODER = [  # without "sem_seg_head.pixel_decoder."
+_PIXEL_DECODER: list[_Rule] = [  # without "sem_seg_head.pixel_decoder."
     (r"^transformer\.", ""),
     *_LAYER,
     (r"\.norm1\.", ".norms.0."),
@@ -33,7 +35,7 @@ _PIXEL_DECODER = [  # without "sem_seg_head.pixel_decoder."
     (r"^layer_1\.(norm)?", lambda m: "output_conv." + ("gn" if m[1] else "conv.")),
     (r"^mask_features", "mask_feature"),
 ]
-_PREDICTOR = [  # without "sem_seg_head.predictor."
+_PREDICTOR: list[_Rule] = [  # without "sem_seg_head.predictor."
     (r"^enc_output_norm", "selection.norm"),
     (r"^enc_output", "selection.project"),
     (r"^class_embed", "cls_embed"),
@@ -65,7 +67,8 @@ def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     inputs = {k: v for k, v in state.items() if ".pixel_decoder.input_proj." in k}
     num_inputs = sum(k.endswith(".0.weight") and v.shape[-1] == 1 for k, v in inputs.items())
-    converted, unused = {}, []
+    converted: dict[str, Tensor] = {}
+    unused = []
     for key, value in _convert_swin(state).items():
         if _UNUSED.match(key):
             unused.append(key)
