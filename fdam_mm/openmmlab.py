@@ -4,16 +4,13 @@ Models, runner, hooks, optimizer constructor, metrics, transforms and visualizer
 
     custom_imports = dict(imports=["fdam_mm.openmmlab"], allow_failed_imports=False)
 
-It also lets ``_base_ = ["mmseg::..."]`` find the configs inside onedl-mmsegmentation. What needs
+It also patches the toolkits, see :mod:`fdam_mm.toolkits.patches`. What needs
 mmdet or timm is left out where these are not installed, and with a warning where they are broken.
 """
 
 from . import models, oriented, training  # noqa: F401
 from .data import loading  # noqa: F401
-from .toolkits.initialization_log import shorten_initialization_log
 from .toolkits.optional import importable
-
-shorten_initialization_log()
 
 if importable("mmdet.models"):
     from . import panoptic, visualization  # noqa: F401

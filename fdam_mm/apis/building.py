@@ -8,7 +8,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS
 from torch import nn
 
-from fdam_mm.toolkits.safe_loading import load_toolkit_checkpoints_safely
+from fdam_mm.checkpoints.loading import allowing_pickle
 from fdam_mm.toolkits.scope import scope_of, toolkit_scope
 from fdam_mm.toolkits.types import class_of
 from fdam_mm.training.argument_types import refuse_wrong_types
@@ -25,9 +25,12 @@ def build_model(config: Config) -> nn.Module:
         ConfigError: ``default_scope`` is no toolkit's, or the model cannot be built.
     """
     scope = scope_of(config)
-    load_toolkit_checkpoints_safely(config.get("allow_pickle", False))
     what = f"config {config.filename}" if config.filename else "the model"
-    with toolkit_scope(scope), config_errors(f"{what} cannot be built", config):
+    with (
+        allowing_pickle(config.get("allow_pickle", False)),
+        toolkit_scope(scope),
+        config_errors(f"{what} cannot be built", config),
+    ):
         refuse_wrong_types(config.model, scope)
         model = revert_sync_batchnorm(MODELS.build(config.model))
     if scope == "mmrotate":

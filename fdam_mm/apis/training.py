@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
 
+from fdam_mm.checkpoints.loading import allowing_pickle
+from fdam_mm.toolkits.patches.default_scope import RunScopes
 from fdam_mm.training.building import build_runner
 from fdam_mm.training.config import (
     read_config,
@@ -68,12 +69,14 @@ def train(
     refuse_overwriting(config)
     require_data(config, "train", "val")
     _name_apart(config)
-    before = dict(DefaultScope._instance_dict)
+    scopes = RunScopes()
     try:
-        runner = build_runner(config)
-        runner.train()
+        with allowing_pickle(config.get("allow_pickle", False)):
+            with scopes.set_here():
+                runner = build_runner(config)
+            runner.train()
     finally:
-        DefaultScope._instance_dict = before  # mmengine leaves its runs' scopes behind
+        scopes.take_back()
     folder = Path(config.work_dir)
     best = runner.message_hub.get_info("best_ckpt", None)
     return Run(

@@ -4,6 +4,9 @@ import argparse
 import pickle
 import re
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,13 +36,25 @@ _UNREADABLE = (
     ValueError,
     zipfile.BadZipFile,
 )
-_process_allows_pickle = False
+_choice: ContextVar[bool | None] = ContextVar("allow_pickle", default=None)
 
 
-def allow_pickle_in_process(allow: bool) -> None:
-    """Let :func:`load` unpickle from now on, whoever calls it: for tools, which own a process."""
-    global _process_allows_pickle
-    _process_allows_pickle = allow
+@contextmanager
+def allowing_pickle(allow: bool) -> Iterator[None]:
+    """Within, all that is read may be unpickled or not, by whoever reads: of one run or call.
+
+    It holds for this thread alone, and the toolkits' ``init_cfg`` and runners keep to it too.
+    """
+    token = _choice.set(allow)
+    try:
+        yield
+    finally:
+        _choice.reset(token)
+
+
+def pickle_choice() -> bool | None:
+    """Whether the run or call that we are in may unpickle; None outside of all."""
+    return _choice.get()
 
 
 def load(path: str | Path, allow_pickle: bool = False) -> dict[str, Any]:
@@ -49,7 +64,7 @@ def load(path: str | Path, allow_pickle: bool = False) -> dict[str, Any]:
         path: A file of ``torch.save`` or a ``.safetensors`` file; ``http(s)://`` addresses are
             fetched into torch's hub cache.
         allow_pickle: Also read files that need unpickling, which can run any code: for files from
-            people you trust only. :func:`allow_pickle_in_process` allows it everywhere.
+            people you trust only. :func:`allowing_pickle` allows it to all of a run.
 
     Returns:
         The saved dict: a state dict, or one that holds it (``state_dict``, ``model``, ...) beside
@@ -67,7 +82,7 @@ def load(path: str | Path, allow_pickle: bool = False) -> dict[str, Any]:
         if file.is_dir():
             raise CheckpointError(f"checkpoint {path} is a folder, expected a file{held}")
         raise MissingFileError(f"checkpoint {path} does not exist{held}")
-    checkpoint = _read(file, allow_pickle or _process_allows_pickle)
+    checkpoint = _read(file, allow_pickle or bool(pickle_choice()))
     if not isinstance(checkpoint, dict):
         raise CheckpointError(
             f"{path} holds a {type(checkpoint).__name__}, expected a dict of tensors; "

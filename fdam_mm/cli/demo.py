@@ -22,6 +22,7 @@ from mmengine.logging import MMLogger
 from tqdm import tqdm
 
 from fdam_mm.apis.building import build_model
+from fdam_mm.checkpoints.loading import allowing_pickle
 from fdam_mm.data.pictures.labels import read_label_map
 from fdam_mm.data.pictures.rows import read_pixels
 from fdam_mm.errors import UsageError
@@ -113,7 +114,8 @@ def save_untrained(config: Config, folder: Path) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the toolkit
         model: Any = build_model(config)
-    model.init_weights()
+    with allowing_pickle(config.get("allow_pickle", False)):
+        model.init_weights()
     file = folder / "untrained.pth"
     with atomic_file(file) as opened:
         torch.save(dict(state_dict=model.state_dict()), opened)

@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from fdam_mm.checkpoints.loading import allowing_pickle
 from fdam_mm.data.loading.unlabelled import find_files
 from fdam_mm.errors import UsageError
 from fdam_mm.oriented.pipelines import unlabelled
@@ -61,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         save_pictures(config, args.show_dir)
     if args.amp:
         config.test_cfg.fp16 = True
-    build_runner(config).test()
+    with allowing_pickle(config.get("allow_pickle", False)):
+        build_runner(config).test()
     end_together()
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 
+from fdam_mm.checkpoints.loading import allowing_pickle
 from fdam_mm.training.building import build_runner
 from fdam_mm.training.config import refuse_overwriting, require_data, require_parts
 from fdam_mm.training.precision import enable_amp
@@ -39,5 +40,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     first = os.environ.get("RANK", "0") == "0"  # of a distributed training
     with sole_training(config.work_dir) if first else nullcontext():
         refuse_overwriting(config)
-        build_runner(config).train()
+        with allowing_pickle(config.get("allow_pickle", False)):
+            build_runner(config).train()
     end_together()

@@ -1,8 +1,8 @@
 """Training: the runner, hooks, parameter groups, and what the command-line tools share."""
 
-from fdam_mm.toolkits.packaged_configs import find_packaged_configs
+from fdam_mm.toolkits.patches.atomic_backend import AtomicLocalBackend
+from fdam_mm.toolkits.patches.everywhere import patch_toolkits
 
-from .atomic_backend import AtomicLocalBackend
 from .atomic_vis import AtomicVisBackend
 from .checkpoint_hook import SafeCheckpointHook
 from .finite import FiniteHook
@@ -33,4 +33,4 @@ __all__ = [
     "ResumingHook",
 ]
 
-find_packaged_configs()
+patch_toolkits()

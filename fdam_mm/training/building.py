@@ -7,7 +7,6 @@ from mmengine.runner._flexible_runner import FlexibleRunner
 
 import fdam_mm.openmmlab  # noqa: F401  registers our types
 from fdam_mm.toolkits.registration import register_toolkit
-from fdam_mm.toolkits.safe_loading import load_toolkit_checkpoints_safely
 from fdam_mm.toolkits.scope import scope_of
 from fdam_mm.toolkits.types import class_of
 
@@ -28,7 +27,6 @@ def build_runner(config: Config) -> Runner:
     scope = scope_of(config)
     init_default_scope(scope)
     register_toolkit(scope)
-    load_toolkit_checkpoints_safely(config.get("allow_pickle", False))
     refuse_wrong_types(config.get("model"), scope)
     config.setdefault("runner_type", "FDAMRunner")
     if class_of(config.runner_type, RUNNERS) is FlexibleRunner:

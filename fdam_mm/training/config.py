@@ -10,7 +10,7 @@ from mmengine.config import Config, ConfigDict
 
 import fdam_mm.openmmlab  # noqa: F401  before a config is read: it names our types, and mmseg::
 from fdam_mm.errors import ConfigError, MissingFileError, UsageError
-from fdam_mm.toolkits.packaged_configs import SHIPPED
+from fdam_mm.toolkits.patches.packaged_configs import SHIPPED
 from fdam_mm.toolkits.quiet import quiet
 
 from .config_errors import config_errors

@@ -1,7 +1,7 @@
 """Ending a training whose losses or weights are no longer finite numbers."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from fdam_mm.checkpoints.finite import listing, non_finite
 from fdam_mm.errors import DivergedError, UsageError
+from fdam_mm.toolkits.patches.best_scores import compare_finite_scores_alone
 
 from .unwrapping import bare_model
 
@@ -63,7 +64,7 @@ class FiniteHook(Hook):
     def before_train(self, runner: Runner) -> None:
         for hook in runner.hooks:
             if isinstance(hook, CheckpointHook) and hook.save_best:
-                _compare_finite_scores_alone(hook)
+                compare_finite_scores_alone(hook)
         if self.action == "skip":
             for wrapper in optim_wrappers(runner):
                 wrapper.optimizer.register_step_pre_hook(self._drop_bad_gradients)
@@ -143,16 +144,6 @@ def require_finite(runner: Runner, when: str) -> None:
         raise DivergedError(
             f"{when}; {len(bad)} tensors are nan or infinite: {listing(bad)}. {_REMEDY}"
         )
-
-
-def _compare_finite_scores_alone(hook: CheckpointHook) -> None:
-    """An infinite score would stay the best for good, and nothing is better than a nan."""
-
-    def of_finite(better: Callable[[float, float], bool]) -> Callable[[float, float], bool]:
-        return lambda new, best: math.isfinite(new) and (math.isnan(best) or better(new, best))
-
-    hook.rule_map = {rule: of_finite(better) for rule, better in hook.rule_map.items()}
-    hook.is_better_than = {key: of_finite(rule) for key, rule in hook.is_better_than.items()}
 
 
 def _not_finite(values: Mapping[str, Any]) -> dict[str, float]:

@@ -10,8 +10,9 @@ from mmengine.hooks import CheckpointHook, EarlyStoppingHook, EMAHook, Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
+from fdam_mm.toolkits.patches.train_loops import begin_anywhere
+
 from .finite import optim_wrappers
-from .loops import begin_anywhere
 from .randomness import ITERATION, VALIDATION, SeededBatches, reseed, seed_samples, seeded_sampler
 
 _KEY = "resuming"  # of what a checkpoint holds for this
@@ -56,7 +57,7 @@ class ResumingHook(Hook):
         self._seed = _base_seed(runner)
         batches = seed_samples(runner.train_dataloader, self._seed)
         if batches is not None:
-            begin_anywhere(runner.train_loop, batches)
+            begin_anywhere(runner.train_loop, batches, seeded_sampler(runner.train_dataloader))
         if self._resumed is not None:
             self._go_on(runner, batches, self._resumed)
 

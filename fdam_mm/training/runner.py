@@ -2,8 +2,8 @@
 
 import os
 import uuid
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,15 @@ from torch.utils.data import DataLoader
 from fdam_mm.checkpoints import convert, load, load_state
 from fdam_mm.checkpoints.finite import meant_infinities
 from fdam_mm.checkpoints.fitting import Fit, warn_of_non_finite
+from fdam_mm.checkpoints.loading import allowing_pickle
 from fdam_mm.data.guards.building import naming_unreadable_sets
 from fdam_mm.data.guards.samples import look_at_samples
 from fdam_mm.data.guards.watching import plain_worker_errors, watch
 from fdam_mm.files import full_disk_errors, write_atomically
-from fdam_mm.toolkits.mixed_sizes import predict_mixed_sizes
+from fdam_mm.toolkits.patches.mixed_sizes import predict_mixed_sizes
+from fdam_mm.toolkits.patches.results_first import keep_results
 from fdam_mm.toolkits.types import class_of, is_kind
 from fdam_mm.visualization.colours import with_palette
-from fdam_mm.visualization.results_first import keep_results
 
 from .atomic_vis import atomic_backends
 from .checkpoint_hook import newest_of, safe_checkpoints
@@ -80,17 +81,22 @@ class FDAMRunner(Runner):
     def train(self) -> nn.Module:
         self._fit = "exact" if self._resume else "finetune"
         alone = sole_training(self.work_dir) if is_main_process() else nullcontext()
-        with alone, full_disk_errors(self.work_dir), plain_worker_errors(), self.signals:
+        with alone, full_disk_errors(self.work_dir), self._reading(), self.signals:
             self._write_config()
             return super().train()
 
     def val(self) -> dict[str, float]:
-        with plain_worker_errors():
+        with self._reading():
             return super().val()
 
     def test(self) -> dict[str, float]:
-        with plain_worker_errors():
+        with self._reading():
             return super().test()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with allowing_pickle(self.cfg.get("allow_pickle", False)), plain_worker_errors():
+            yield
 
     def dump_config(self) -> None:
         """Called for tests too, whose settings must not replace those of the training there."""
@@ -182,7 +188,8 @@ class FDAMRunner(Runner):
         super().setup_env(env_cfg)
 
     def build_model(self, model: nn.Module | Mapping[str, Any]) -> nn.Module:
-        model = super().build_model(model)
+        with self._reading():
+            model = super().build_model(model)
         if self.cfg.get("default_scope") == "mmrotate":
             from fdam_mm.oriented.float32_boxes import keep_boxes_in_float32  # needs mmdet
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from mmengine.hooks import Hook
 
+from fdam_mm.toolkits.patches.results_first import keep_results
 from fdam_mm.visualization.colours import with_palette
-from fdam_mm.visualization.results_first import keep_results
 
 CLASSES = tuple(f"class {index}" for index in range(40))
 

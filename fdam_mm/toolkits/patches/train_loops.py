@@ -1,18 +1,37 @@
-"""Mmengine's training loops, beginning in the middle."""
+"""mmengine's training loops, beginning in the middle.
+
+Seen in mmengine 0.10.12: an epoch always begins at its first batch, and an iteration-based loop
+with workers loads the batches that it skips.
+"""
 
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch.utils.data import DataLoader
 
-from .randomness import SeededBatches, seeded_sampler
+
+class Batches(Protocol):
+    """What a dataloader takes its batches from, as :class:`fdam_mm.training.randomness` has it."""
+
+    epoch: int
+    begun: int  # batches of this pass that are done
+
+    def skip(self, count: int) -> int: ...
+
+    def next_pass(self) -> None: ...
 
 
-def begin_anywhere(loop: Any, batches: SeededBatches) -> None:
-    """Let a loop of mmengine's own go on after any iteration; other loops stay as they are."""
+def begin_anywhere(loop: Any, batches: Batches, sampler: Any) -> None:
+    """Let a loop of mmengine's own go on after any iteration; other loops stay as they are.
+
+    Args:
+        loop: Of a runner.
+        batches: What its dataloader takes its batches from.
+        sampler: What orders the samples and is told the epoch (``set_epoch``); None without.
+    """
     if isinstance(loop, IterBasedTrainLoop):
-        loop.dataloader_iterator = EndlessBatches(loop.dataloader, batches)
+        loop.dataloader_iterator = EndlessBatches(loop.dataloader, batches, sampler)
     elif isinstance(loop, EpochBasedTrainLoop):
         loop.run_epoch = partial(_run_epoch, loop, batches)
 
@@ -23,9 +42,10 @@ class EndlessBatches:
     mmengine's own loads what it skips, unless the sampler can skip and batches are torch's.
     """
 
-    def __init__(self, dataloader: DataLoader, batches: SeededBatches) -> None:
+    def __init__(self, dataloader: DataLoader, batches: Batches, sampler: Any) -> None:
         self._dataloader = dataloader
         self._batches = batches
+        self._sampler = sampler
         self._iterator: Any = None
 
     def skip_iter(self, num_iters: int) -> None:
@@ -51,12 +71,11 @@ class EndlessBatches:
 
     def _next_pass(self) -> None:
         self._batches.next_pass()
-        sampler = seeded_sampler(self._dataloader)
-        if sampler is not None:
-            sampler.set_epoch(self._batches.epoch)
+        if self._sampler is not None:
+            self._sampler.set_epoch(self._batches.epoch)
 
 
-def _run_epoch(loop: EpochBasedTrainLoop, batches: SeededBatches) -> None:
+def _run_epoch(loop: EpochBasedTrainLoop, batches: Batches) -> None:
     """As mmengine's, without the batches that are done and with the numbers of the others."""
     loop.runner.call_hook("before_train_epoch")
     loop.runner.model.train()

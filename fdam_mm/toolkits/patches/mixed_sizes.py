@@ -1,4 +1,7 @@
-"""Batches of pictures of several sizes, which mmseg's segmentors cannot stack to predict."""
+"""Batches of pictures of several sizes, to be predicted.
+
+Seen in mmsegmentation 1.4.2: its preprocessor stacks them unpadded, and stops at such a batch.
+"""
 
 from types import MethodType
 from typing import Any

@@ -1,6 +1,6 @@
 """mmengine's local files, written atomically.
 
-Upstream (mmengine 0.10) writes in place, so that a killed process leaves empty or half files:
+Seen in mmengine 0.10.12: it writes in place, so that a killed process leaves empty or half files:
 checkpoints, and the results that it, mmseg and mmdet dump as JSON or pickle.
 """
 
@@ -12,7 +12,6 @@ from mmengine.fileio.io import backend_instances
 from fdam_mm.files import write_atomically
 
 
-@register_backend("local", force=True, prefixes="")
 @register_backend("atomic_local")
 class AtomicLocalBackend(LocalBackend):
     """An interrupted write leaves the old file, never half of the new one."""
@@ -24,4 +23,7 @@ class AtomicLocalBackend(LocalBackend):
         write_atomically(filepath, obj.encode(encoding))
 
 
-backend_instances.clear()  # of the class before
+def write_local_files_atomically() -> None:
+    """Let paths without a scheme be written by :class:`AtomicLocalBackend`."""
+    register_backend("local", AtomicLocalBackend, force=True, prefixes="")
+    backend_instances.clear()  # of the class before

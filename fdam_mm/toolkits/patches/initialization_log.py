@@ -1,7 +1,7 @@
 """One line in the log for a model's initialization.
 
-mmengine (0.10) writes two for every parameter, thousands for a segmentor, of which most say that
-the value is the same before and after.
+Seen in mmengine 0.10.12: it writes two for every parameter, thousands for a segmentor, of which
+most say that the value is the same before and after.
 """
 
 from mmengine.logging import print_log

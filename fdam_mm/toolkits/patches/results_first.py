@@ -1,4 +1,7 @@
-"""Results before pictures: a drawing that fails does not cost the results of a test."""
+"""Results before pictures: a drawing that fails does not cost the results of a test.
+
+Seen in mmengine 0.10.12: what a hook raises while pictures are predicted ends the test unmeasured.
+"""
 
 from collections.abc import Callable
 from typing import Any

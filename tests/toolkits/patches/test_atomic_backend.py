@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from mmengine.fileio import get_file_backend
+from mmengine.fileio import LocalBackend, get_file_backend
 
 
 def test_writes_whole_files_with_ordinary_rights(tmp_path: Path) -> None:
@@ -14,6 +14,17 @@ def test_writes_whole_files_with_ordinary_rights(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "x.pth").read_bytes() == b"second"
     (tmp_path / "plain").touch()
     assert (tmp_path / "a" / "x.pth").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_upstream_writes_in_place(tmp_path: Path) -> None:
+    """A second name of the file sees the write, half of it too; atomically it would not."""
+    for backend, second in ((LocalBackend(), b"new"), (get_file_backend("x.pth"), b"old")):
+        file, name = tmp_path / "file", tmp_path / "name"
+        file.write_bytes(b"old")
+        os.link(file, name)
+        backend.put(b"new", file)
+        assert name.read_bytes() == second and file.read_bytes() == b"new"
+        name.unlink()
 
 
 def test_interrupted_write_leaves_the_old_file(
