@@ -10,7 +10,7 @@ of r keys.
 
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -93,8 +93,8 @@ def neighbourhood_attention(
 
 
 @lru_cache(maxsize=1)
-def natten_functions() -> ModuleType | None:
-    """natten's functions, if it is installed and has relative position biases."""
+def natten_functions() -> Any:
+    """natten's functions, if it is installed and has relative position biases, else None."""
     try:
         from natten import functional
     except (ImportError, OSError):  # none, or one that was compiled for another torch
@@ -162,18 +162,18 @@ class _Regions(torch.autograd.Function):
         return _plain_regions(x, rows, cols)
 
     @staticmethod
-    def setup_context(ctx, inputs: tuple[Tensor, Axis, Axis], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Axis, Axis], output: Tensor) -> None:
         ctx.shape, ctx.rows, ctx.cols = inputs[0].shape, *inputs[1:]
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         if is_differentiated():
             plain = partial(_plain_regions, rows=ctx.rows, cols=ctx.cols)
             return *plain_backward(plain, [grad.new_zeros(ctx.shape)], grad), None, None
         return _sum_of_regions(grad, ctx.rows, ctx.cols), None, None
 
     @staticmethod
-    def jvp(ctx, tangent: Tensor, *_: None) -> Tensor:
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
         return _plain_regions(tangent, ctx.rows, ctx.cols)
 
 

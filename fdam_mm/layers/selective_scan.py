@@ -5,6 +5,7 @@ D channels of the sequence, N states of each.
 """
 
 from math import isqrt
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,23 +24,24 @@ class _LinearRecurrence(torch.autograd.Function):
         return _scan(decay, drive, reverse)
 
     @staticmethod
-    def setup_context(ctx, inputs: tuple[Tensor, Tensor, bool], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, bool], output: Tensor) -> None:
         decay, _, ctx.reverse = inputs
         ctx.save_for_backward(decay, output)
         ctx.save_for_forward(decay, output)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         decay, states = ctx.saved_tensors
         grad_drive = linear_recurrence(_delayed(decay, not ctx.reverse), grad, not ctx.reverse)
         return grad_drive * _delayed(states, ctx.reverse), grad_drive, None
 
     @staticmethod
-    def jvp(ctx, decay_t: Tensor | None, drive_t: Tensor | None, _: None) -> Tensor:
+    def jvp(ctx: Any, decay_t: Tensor | None, drive_t: Tensor | None, _: None) -> Tensor:
         decay, states = ctx.saved_tensors
         parts = [decay_t * _delayed(states, ctx.reverse)] if decay_t is not None else []
         parts += [drive_t] if drive_t is not None else []
-        return _scan(decay, sum(parts), ctx.reverse)
+        drive: Any = sum(parts)
+        return _scan(decay, drive, ctx.reverse)
 
 
 def linear_recurrence(decay: Tensor, drive: Tensor, reverse: bool = False) -> Tensor:

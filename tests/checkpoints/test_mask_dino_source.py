@@ -8,6 +8,7 @@ from mmengine.registry import MODELS, init_default_scope
 from support.golden import FOLDER
 from torch import Tensor, nn
 
+import fdam_mm.openmmlab  # noqa: F401  registers Mask DINO
 from fdam_mm.checkpoints import convert, detect, load_state
 from fdam_mm.errors import CheckpointMismatchError
 from fdam_mm.toolkits.registration import register_toolkit

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from .renaming import drop_prefixes, next_stage, rename_by_patterns
+from .renaming import Pattern, drop_prefixes, next_stage, rename_by_patterns
 
 _POSITION = re.compile(r"(^|\.)layers\.\d+\.blocks\.\d+\.attn\.pos\.pos")
-_PATTERNS = [
+_PATTERNS: list[Pattern] = [
     (r"^patch_embed\.projs\.", "stages.0.embed.proj.convs."),
     (r"^patch_embed\.norm\.", "stages.0.embed.norm."),
     (r"^layers\.(\d+)\.downsample\.reductions\.", next_stage("embed.proj.convs.")),

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from .renaming import drop_prefixes, next_stage, rename_by_patterns
+from .renaming import Pattern, drop_prefixes, next_stage, rename_by_patterns
 
 _BIAS = re.compile(r"(^|\.)levels\.\d+\.blocks\.\d+\.attn\.rpb$")
-_PATTERNS = [
+_PATTERNS: list[Pattern] = [
     (r"^patch_embed\.proj\.0\.", "stages.0.embed.proj1."),
     (r"^patch_embed\.proj\.1\.", "stages.0.embed.proj2."),
     (r"^patch_embed\.norm\.", "stages.0.embed.norm."),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from torch import Tensor
 
 Replacement = Callable[[re.Match[str]], str]
+Pattern = tuple[str, str | Replacement]  # what re.sub takes
 _STAGE = re.compile(r"^(backbone\.)?(patch_embed|block|norm)([1-9])\.")
 
 
@@ -22,12 +23,13 @@ def _rename_key(key: str, components: Mapping[str, str]) -> str:
 
 
 def rename_by_patterns(
-    state: Mapping[str, Tensor], patterns: Sequence[tuple[str, str | Replacement]]
+    state: Mapping[str, Tensor], patterns: Sequence[Pattern]
 ) -> dict[str, Tensor]:
     """Rename by regular expressions, each once and in order, on what follows ``backbone.``."""
     renamed = {}
     for key, value in state.items():
-        prefix, name = re.fullmatch(r"(backbone\.)?(.*)", key).groups(default="")
+        name = key.removeprefix("backbone.")
+        prefix = key.removesuffix(name)
         for pattern, replacement in patterns:
             name = re.sub(pattern, replacement, name, count=1)
         renamed[prefix + name] = value

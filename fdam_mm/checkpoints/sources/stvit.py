@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from .renaming import drop_prefixes, has_component, next_stage, rename_by_patterns
+from .renaming import Pattern, drop_prefixes, has_component, next_stage, rename_by_patterns
 
 _CONSTANT = re.compile(r"\.attn\.(un)?fold\.weights$")  # one-hot filters that shift by a cell
-_PATTERNS = [
+_PATTERNS: list[Pattern] = [
     (
         r"^patch_embed\.proj\.(\d+)\.",
         lambda match: f"stages.0.embed.layers.{int(match[1]) // 3}.{int(match[1]) % 3}.",

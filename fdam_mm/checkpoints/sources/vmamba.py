@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from .renaming import drop_prefixes, has_component, next_stage, rename_by_patterns
+from .renaming import Pattern, drop_prefixes, has_component, next_stage, rename_by_patterns
 
-_PATTERNS = [
+_PATTERNS: list[Pattern] = [
     (r"^patch_embed\.0\.", "stages.0.embed.proj1."),
     (r"^patch_embed\.2\.", "stages.0.embed.norm1."),
     (r"^patch_embed\.5\.", "stages.0.embed.proj2."),
