@@ -1,7 +1,6 @@
 """Predicting folders of unlabelled pictures: any usual format, any sizes, any toolkit."""
 
 import pickle
-import runpy
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from PIL import Image
 from support.tools import ROOT, TINY
 
 import fdam_mm.openmmlab  # noqa: F401
+from fdam_mm.cli.test import main as test
 from fdam_mm.oriented.results import load_results
 from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.training.config import read_config
@@ -47,7 +47,7 @@ def predict(monkeypatch: pytest.MonkeyPatch, config: Path, *arguments: object) -
         save_untrained(config, Path("model.pth"))
     told = ["test.py", config, "model.pth", "--images", "pictures", *arguments]
     monkeypatch.setattr(sys, "argv", list(map(str, told)))
-    runpy.run_path(str(ROOT / "tools/test.py"), run_name="__main__")
+    test()
 
 
 def labels(folder: Path) -> dict[str, np.ndarray]:
