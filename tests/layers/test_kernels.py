@@ -131,8 +131,35 @@ def test_switched_on_only_where_they_can_serve() -> None:
     try:
         assert not can_use_kernels(x)  # on a CPU, also through the interpreter
         assert torch.equal(layer(x), expected)
+        compiled = torch.compile(layer, backend="eager", fullgraph=True)
+        assert torch.equal(compiled(x), expected)
     finally:
         use_kernels(False)
+
+
+@on_gpu
+@pytest.mark.parametrize("shape", [(7, 24), (2, 7, 24), (2, 3, 7, 24)], ids=str)
+def test_any_dimensions_before_the_tokens(
+    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fdam_mm.layers.att_inv
+    from fdam_mm.layers import AttInv
+
+    torch.manual_seed(0)
+    layer = AttInv(24, 3, gamma_init=0.5).to(DEVICE)
+    x, v, y = torch.randn(3, *shape, device=DEVICE).unbind()
+    x.requires_grad_()
+
+    def twice() -> list[Tensor]:
+        """The output, a gradient, and a gradient of that."""
+        out = layer(x, v, y)
+        (first,) = torch.autograd.grad(out.square().sum(), x, create_graph=True)
+        return [out, first, *torch.autograd.grad(first.square().sum(), x)]
+
+    expected = twice()
+    monkeypatch.setattr(fdam_mm.layers.att_inv, "can_use_kernels", lambda x: True)
+    for found, wanted in zip(twice(), expected, strict=True):
+        assert_equal(found, wanted, torch.float32)
 
 
 @on_gpu

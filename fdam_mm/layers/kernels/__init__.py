@@ -41,8 +41,9 @@ def gate_and_mix(y: Tensor, v: Tensor, logits: Tensor, low: Tensor, high: Tensor
     """See :func:`.att_inv.plain_gate_and_mix`; here any dimensions stand before (N, h, d)."""
     from .att_inv import GateAndMix
 
-    four = (t.reshape(-1, *t.shape[-3:]) for t in (y, v))
-    return GateAndMix.apply(*four, logits, low.float(), high.float()).view(y.shape)
+    y4, v4 = (t.reshape(-1, *t.shape[-3:]) for t in (y, v))  # (B, N, h, d)
+    logits = logits.reshape(*y4.shape[:2], -1)
+    return GateAndMix.apply(y4, v4, logits, low.float(), high.float()).view(y.shape)
 
 
 def scale_maps(x: Tensor, routing: Tensor, bases: Tensor) -> Tensor:
