@@ -24,6 +24,7 @@ from fdam_mm.layers.kernels import use_kernels
 
 BLOCKS = [(768, 32, 8), (384, 32, 8), (768, 64, 2), (384, 14, 1)]  # dim, side of the grid, batch
 DTYPES = ("bfloat16", "float32")
+DEVICE = "cuda"
 
 
 def main() -> None:
@@ -56,8 +57,8 @@ def machine() -> dict[str, str]:
 
 def time_blocks(dim: int, side: int, batch: int, dtype: str, rounds: int) -> list[dict[str, Any]]:
     """A row per variant, for inference and for a training step."""
-    blocks = layers.make_blocks(dim, dim // 64, "cuda")
-    x = torch.randn(batch, side * side, dim, device="cuda")
+    blocks = layers.make_blocks(dim, dim // 64, DEVICE)
+    x = torch.randn(batch, side * side, dim, device=DEVICE)
     rows = []
     for name, train in (("inference", False), ("step", True)):
         steps = {
@@ -66,7 +67,7 @@ def time_blocks(dim: int, side: int, batch: int, dtype: str, rounds: int) -> lis
         }
         steps["kernels"] = with_kernels(steps["fast"])
         peak = {kind: peak_bytes(step) for kind, step in steps.items()}
-        times = layers.measure(steps, rounds, "cuda")
+        times = layers.measure(steps, rounds, DEVICE)
         for kind, values in times.items():
             row = {"dim": dim, "grid": side, "batch": batch, "dtype": dtype, "what": name}
             rows.append(row | {"variant": kind, **summary(values), "peak_bytes": peak[kind]})
@@ -76,8 +77,8 @@ def time_blocks(dim: int, side: int, batch: int, dtype: str, rounds: int) -> lis
 
 def time_layers(dim: int, side: int, batch: int, dtype: str, rounds: int) -> list[dict[str, Any]]:
     """AttInv and FreqScale alone, forward, beside the time the memory would need at least."""
-    x, v, y = torch.randn(3, batch, side * side, dim, device="cuda", dtype=getattr(torch, dtype))
-    mixer, scaling = AttInv(dim, dim // 64).cuda(), FreqScale(dim).cuda()
+    x, v, y = torch.randn(3, batch, side * side, dim, device=DEVICE, dtype=getattr(torch, dtype))
+    mixer, scaling = AttInv(dim, dim // 64).to(DEVICE), FreqScale(dim).to(DEVICE)
     runs: dict[str, tuple[Callable[[], Tensor], int]] = {
         "att_inv": (lambda: mixer(x, v, y), 4),  # tensors read or written
         "freq_scale": (lambda: scaling(x, (side, side)), 2),
@@ -85,7 +86,7 @@ def time_layers(dim: int, side: int, batch: int, dtype: str, rounds: int) -> lis
     rows = []
     for name, (run, tensors) in runs.items():
         step = no_grad(run)
-        times = layers.measure({"fast": step, "kernels": with_kernels(step)}, rounds, "cuda")
+        times = layers.measure({"fast": step, "kernels": with_kernels(step)}, rounds, DEVICE)
         for kind, values in times.items():
             row = {"layer": name, "dim": dim, "grid": side, "batch": batch, "dtype": dtype}
             least = tensors * x.numel() * x.element_size()

@@ -70,6 +70,8 @@ def main() -> None:
 def make_blocks(dim: int, num_heads: int, device: str) -> dict[str, nn.Module]:
     """Plain, fast and textbook block with the same weights."""
     common = dict(mlp_ratio=4, qkv_bias=True, drop_path=0.0, layer_scale_init=1e-4)
+    common |= dict(drop=0.0, attn_drop=0.0)
+    common |= dict(act_cfg=dict(type="GELU"), norm_cfg=dict(type="LN", eps=1e-6))
     off = dict(low=False, high=False)
     plain = Block(dim, num_heads, **common, att_inv=off, freq_scale=None)
     fast, textbook = (Block(dim, num_heads, **common, att_inv={}, freq_scale={}) for _ in range(2))
