@@ -33,6 +33,7 @@ from .candidates import (
 from .children import ChildHook, find_child
 from .grids import Grids
 from .hooks import AttInvHooks, FreqScaleHooks
+from .recomputed import is_checkpointed_by_forward, recomputable
 from .report import Insertion, Report, by_reason
 from .selection import Patterns, Selection
 
@@ -271,6 +272,11 @@ def _insert_freq_scale(plan: _Block, undo: ExitStack) -> None:
     parameters = parameter_names(plan.module)
     hooks = FreqScaleHooks(plan.adapter, parameters, names, plan.grids)
     _add_hooks(plan.module, hooks, undo)
+    kind = type(plan.module)
+    if is_checkpointed_by_forward(kind):
+        hooks.plain_class = kind
+        undo.callback(setattr, plan.module, "__class__", kind)
+        plan.module.__class__ = recomputable(kind)  # type: ignore[arg-type]
 
 
 def _insert_grids(model: nn.Module, source: nn.Module, grids: Grids, undo: ExitStack) -> None:

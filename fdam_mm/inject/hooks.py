@@ -123,6 +123,7 @@ class FreqScaleHooks:
     ) -> None:
         self.adapter, self.parameters = adapter, parameters
         self.names, self.grids = tuple(names), grids
+        self.plain_class: type[nn.Module] | None = None  # where the block's was changed
         self.calls = OpenCalls()
         self.order = None if adapter.order is None else TokenOrder(adapter.order)
         self.children = []

@@ -50,6 +50,8 @@ def _take_out(module: nn.Module, owner: Owner) -> None:
         module._modules.pop(name, None)
     if isinstance(owner, AttInvHooks):
         owner.restore_attributes(module)
+    elif owner.plain_class is not None:
+        module.__class__ = owner.plain_class
 
 
 def _drop_hooks(module: nn.Module) -> None:

@@ -210,6 +210,23 @@ def test_attention_functions_agree(name: str) -> None:
     assert relative_change(*results) < 1e-5
 
 
+@pytest.mark.parametrize("name", ["vit", "swin", "segformer", "deformable detr"])
+def test_gradient_checkpointing(name: str) -> None:
+    gradients = []
+    for checkpointed in (False, True):
+        model = CASES[name].with_fdam().train()
+        if checkpointed:
+            model.gradient_checkpointing_enable()
+        for module in model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+        torch.manual_seed(0)  # drop-path
+        CASES[name].run(model, CASES[name].image()).square().sum().backward()
+        gradients.append([p.grad for p in fdam_parameters(model)])
+    for plain, again in zip(*gradients, strict=True):
+        torch.testing.assert_close(again, plain)
+
+
 def test_text_has_no_grid() -> None:
     text = dict(hidden_size=48, num_hidden_layers=1, num_attention_heads=3, vocab_size=50)
     model = transformers.CLIPModel(transformers.CLIPConfig(text_config=text, vision_config=_VIT))
