@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmcv.cnn.bricks import DropPath
 from support import golden_backbones
-from support.golden import load_case, relative_error, thinned
+from support.golden import Case, load_case, relative_error, thinned
 from support.staged_families import DIMS, FAMILIES
 from torch import Tensor, nn
 
@@ -18,7 +18,7 @@ from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.models.backbones.staged import StagedBackbone
 
 BOTH = dict(att_inv=True, freq_scale=dict(mlp_ratio=1))
-CASES = {"nat": "dinat_tiny"}
+CASES = {"nat": "dinat_tiny", "sgformer": "sgformer_blocks"}
 family = pytest.mark.parametrize("family", FAMILIES)
 
 
@@ -30,6 +30,15 @@ def _seed() -> None:
 def tiny(family: str, **options: Any) -> StagedBackbone:
     backbone, settings = FAMILIES[family]
     return backbone(**{**settings, **options})
+
+
+def golden_case(family: str) -> Case:
+    return load_case(CASES.get(family, f"{family}_tiny"))
+
+
+def near(family: str) -> float:
+    """How little a small change changes: SG-Former sorts its tokens, and a few change places."""
+    return 0.1 if family == "sgformer" else 1e-3
 
 
 def strong(model: nn.Module) -> nn.Module:
@@ -50,7 +59,7 @@ def random_loss(outs: tuple[Tensor, ...]) -> Tensor:
 
 @family
 def test_golden(family: str) -> None:
-    case = load_case(CASES.get(family, f"{family}_tiny"))
+    case = golden_case(family)
     found = golden_backbones.outputs(case.spec, case.state, case.inputs)
     assert found.keys() == case.outputs.keys()
     for name, expected in case.outputs.items():
@@ -62,23 +71,22 @@ def test_golden(family: str) -> None:
 @family
 def test_starts_from_the_authors_file(family: str, tmp_path: Path) -> None:
     """Classifiers are left out, norms on the outputs may be new, and FDAM starts near plain."""
-    case = load_case(CASES.get(family, f"{family}_tiny"))
+    case = golden_case(family)
     support = golden_backbones.family(case.spec)
     assert detect(case.state) == family and detect(convert(case.state)) is None
-    state = case.state | {f"{name}.weight": torch.zeros(4, 4) for name in support.CLASSIFIER}
-    new = [k for k in state if k.startswith(support.NEW)] if support.NEW else []
+    classifier = {f"{name}.weight": torch.zeros(4, 4) for name in support.CLASSIFIER}
+    state = {k: v for k, v in (classifier | case.state).items() if not k.startswith(support.NEW)}
     file = tmp_path / "file.pth"
-    torch.save({"model": {k: v for k, v in state.items() if k not in new}}, file)
+    torch.save({"model": state}, file)
     init_cfg = dict(type="Pretrained", checkpoint=str(file))
     model = support.build(case.spec, init_cfg=init_cfg, fdam=dict(att_inv=True)).eval()
     plain = support.build(case.spec).eval()
     model.init_weights()
-    ours = convert({k: v for k, v in state.items() if k not in new})
-    assert plain.load_state_dict(ours, strict=False).unexpected_keys == []
+    assert plain.load_state_dict(convert(state), strict=False).unexpected_keys == []
     x = next(iter(case.inputs.values()))
     with torch.no_grad():
         for found, expected in zip(model(x), plain(x), strict=True):
-            assert relative_error(found, expected) < 1e-3
+            assert relative_error(found, expected) < near(family)
     other = tiny(family, init_cfg=init_cfg)
     with pytest.raises(CheckpointMismatchError, match="does not fit"):
         other.init_weights()
@@ -86,7 +94,7 @@ def test_starts_from_the_authors_file(family: str, tmp_path: Path) -> None:
 
 @family
 def test_a_segmentors_file_keeps_its_other_parts(family: str) -> None:
-    case = load_case(CASES.get(family, f"{family}_tiny"))
+    case = golden_case(family)
     segmentor = {f"backbone.{key}": value for key, value in case.state.items()}
     segmentor["decode_head.conv_seg.weight"] = torch.zeros(2, 2)
     expected = {f"backbone.{key}" for key in convert(case.state)}
@@ -107,7 +115,7 @@ def test_fdam_starts_near_plain_on_every_grid(family: str, size: tuple[int, int]
             grid = tuple(-(-side // 2**i) for side in first)
             assert ours.shape == (2, FAMILIES[family][1]["embed_dims"][i], *grid)
             assert ours.is_contiguous()
-            assert relative_error(ours, theirs) < 1e-3
+            assert relative_error(ours, theirs) < near(family)
         for ours, theirs in zip(strong(model)(x), expected, strict=True):
             assert torch.isfinite(ours).all() and relative_error(ours, theirs) > 1e-3
 
@@ -175,7 +183,7 @@ def test_bfloat16_autocast(family: str) -> None:
     loss.backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
     for half, full in zip(outs, model(x), strict=True):
-        assert relative_error(half.float(), full) < 0.1
+        assert relative_error(half.float(), full) < (0.4 if family == "sgformer" else 0.1)
 
 
 @family
@@ -218,6 +226,17 @@ def test_clear_errors(family: str, options: dict, message: str) -> None:
         ("nat", dict(embed_dim=64), "write embed_dims"),
         ("vmamba", dict(conv_size=2), "expected an odd number"),
         ("vmamba", dict(forward_type="v2"), "has no gate"),
+        ("attnet", dict(kernel_sizes=(3, 3, 4, 3)), "expected odd numbers"),
+        ("attnet", dict(glu_norm=(True, True, True, 1)), "glu_norm is 1"),
+        ("attnet", dict(use_layer_scale=False), "layer_scale_init=None"),
+        ("soft", dict(num_heads=(1, 2, 3, 4)), "embed_dims 32 is not a multiple of num_heads 3"),
+        ("soft", dict(mlp_ratios=(8, 8, 4, 4)), "write mlp_ratio"),
+        ("soft", dict(normalized=1), "normalized"),
+        ("sgformer", dict(num_heads=(1, 2, 4, 4)), "expected even numbers"),
+        ("mambavision", dict(window_sizes=(8, 8, 4, 8)), "each of the last two"),
+        ("mambavision", dict(num_heads=(1, 1, 3, 4)), "not a multiple of num_heads 3"),
+        ("mambavision", dict(in_dim=8), "write stem_channels"),
+        ("sgformer", dict(embed_dims=(18, 32, 32, 48)), "a multiple of 4"),
     ],
 )
 def test_clear_errors_of_one_family(family: str, options: dict, message: str) -> None:

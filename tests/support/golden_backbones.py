@@ -23,6 +23,10 @@ FAMILIES = {  # where the official code is, the first word of a case's "official
     "cheerss/CrossFormer": "crossformer",
     "hhb072/STViT": "stvit",
     "ChuanyangZheng/L2ViT": "l2vit",
+    "price112/Attentive-Convolution": "attnet",
+    "fudan-zvg/SOFT": "soft",
+    "OliverRensu/SG-Former": "sgformer",
+    "NVlabs/MambaVision": "mambavision",
 }
 Arrays = dict[str, Tensor] | dict[str, np.ndarray]
 

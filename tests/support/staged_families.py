@@ -2,7 +2,17 @@
 
 from typing import Any
 
-from fdam_mm.models import NAT, CrossFormer, L2ViT, STViT, VMamba
+from fdam_mm.models import (
+    NAT,
+    SOFT,
+    AttNet,
+    CrossFormer,
+    L2ViT,
+    MambaVision,
+    SGFormer,
+    STViT,
+    VMamba,
+)
 from fdam_mm.models.backbones.staged import StagedBackbone
 
 DIMS = (16, 32, 32, 48)
@@ -41,4 +51,27 @@ FAMILIES: dict[str, tuple[type[StagedBackbone], dict[str, Any]]] = {
         ),
     ),
     "vmamba": (VMamba, dict(embed_dims=DIMS, depths=(2, 1, 2, 1))),
+    "attnet": (
+        AttNet,
+        dict(embed_dims=DIMS, depths=(1, 1, 2, 1), mlp_ratios=(2, 2, 2, 2), layer_scale_init=0.5),
+    ),
+    "soft": (
+        SOFT,
+        dict(embed_dims=DIMS, depths=(1, 1, 2, 1), num_heads=(1, 2, 2, 4), img_size=64),
+    ),
+    "sgformer": (
+        SGFormer,
+        dict(embed_dims=DIMS, depths=(2, 2, 1, 1), num_heads=(2, 2, 4, 4), img_size=64),
+    ),
+    "mambavision": (
+        MambaVision,
+        dict(
+            stem_channels=8,
+            embed_dims=DIMS,
+            depths=(1, 1, 2, 2),
+            num_heads=(1, 1, 2, 4),
+            window_sizes=(4, 2),
+            layer_scale_init=0.5,
+        ),
+    ),
 }

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import torch
 from torch import Tensor
+
+from fdam_mm.errors import CheckpointError
 
 Replacement = Callable[[re.Match[str]], str]
 Pattern = tuple[str, str | Replacement]  # what re.sub takes
@@ -25,7 +28,8 @@ def _rename_key(key: str, components: Mapping[str, str]) -> str:
 def rename_by_patterns(
     state: Mapping[str, Tensor], patterns: Sequence[Pattern]
 ) -> dict[str, Tensor]:
-    """Rename by regular expressions, each once and in order, on what follows ``backbone.``."""
+    """Rename by regular expressions and what ``re.sub`` puts in their place, each once and in
+    order, on what follows ``backbone.``."""
     renamed = {}
     for key, value in state.items():
         name = key.removeprefix("backbone.")
@@ -39,6 +43,22 @@ def rename_by_patterns(
 def next_stage(rest: str) -> Replacement:
     """For a pattern whose first group is a stage: ``stages.{the next one}.{rest}``."""
     return lambda match: f"stages.{int(match[1]) + 1}.{rest}"
+
+
+def join_queries(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``attn.q`` and ``attn.kv`` of one attention -> ``attn.qkv``.
+
+    Raises:
+        CheckpointError: One of the two is missing.
+    """
+    joined = dict(state)
+    for key in (key for key in state if ".attn.kv." in key):
+        parts = [key.replace(".attn.kv.", ".attn.q."), key]
+        if not all(part in joined for part in parts):
+            raise CheckpointError(f"{parts[0]} and {parts[1]} make one tensor, one is missing")
+        tensors = [joined.pop(part) for part in parts]
+        joined[key.replace(".attn.kv.", ".attn.qkv.")] = torch.cat(tensors)
+    return joined
 
 
 def has_component(state: Mapping[str, Tensor], names: Iterable[str]) -> bool:

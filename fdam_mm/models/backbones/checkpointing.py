@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,13 +10,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 
-def run(block: nn.Module, x: Tensor, with_cp: bool) -> Tensor:
-    """``block(x)``; with ``with_cp`` and gradients its activations are computed a second time."""
+def run(block: nn.Module, *inputs: Any, with_cp: bool) -> Tensor:
+    """``block(*inputs)``; with ``with_cp`` and gradients it runs a second time in backward."""
     if not (with_cp and torch.is_grad_enabled()):
-        return block(x)
+        return block(*inputs)
     return checkpoint(
         block,
-        x,
+        *inputs,
         use_reentrant=False,
         context_fn=lambda: (nullcontext(), _running_statistics_kept(block)),
     )

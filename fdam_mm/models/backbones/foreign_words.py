@@ -62,6 +62,15 @@ LSKNET = dict(
     norm_eval=Word((False,), _FREEZE_STATISTICS.format("frozen_stages=k")),
     out_shape=_OUT_SHAPE,
 )
+ATTNET = dict(
+    dims=Word((), "write embed_dims"),
+    exp_rates=Word((), "write mlp_ratios"),
+    num_classes=Word(None, "a backbone has no classes"),
+    conv_bias=Word((True,), "the projections have biases"),
+    distillation=Word((False,), "a backbone has no head"),
+    use_layer_scale=Word((True,), "write layer_scale_init=None"),
+    glu_dconv=Word((), "write glu_dwconv"),
+)
 L2VIT = dict(
     dims=Word((), "write embed_dims"),
     mlp_ratio=Word((), "write mlp_ratios"),
@@ -132,6 +141,35 @@ STVIT = dict(
     attn_drop_rate=Word((0.0,), _WITHOUT),
     use_checkpoint=Word((False,), "write with_cp"),
     num_classes=Word(None, "a backbone has no classes"),
+)
+MAMBAVISION = dict(
+    dim=Word((), "write embed_dims, one value per stage"),
+    in_dim=Word((), "write stem_channels"),
+    window_size=Word((), "write window_sizes, of the last two stages"),
+    layer_scale=Word((None,), "write layer_scale_init"),
+    layer_scale_conv=Word((None,), _WITHOUT),
+    norm_layer=Word(("ln2d", "ln"), "the outputs have LayerNorms; leave it out"),
+    qkv_bias=Word((True,), "the projections have biases"),
+    qk_scale=Word((None,), "logits are scaled by the head's channels; leave it out"),
+    drop_rate=Word((0.0,), _WITHOUT),
+    attn_drop_rate=Word((0.0,), _WITHOUT),
+    num_classes=Word(None, "a backbone has no classes"),
+)
+SGFORMER = dict(
+    num_classes=Word(None, "a backbone has no classes"),
+    patch_size=Word((4,), "the first stage has a stride of 4"),
+    sr_ratios=Word(([8, 4, 2, 1],), "the strides are 8, 4 and 2"),
+    qkv_bias=Word((True,), "the projections have biases"),
+    num_stages=Word((4,), "there are four stages"),
+)
+SOFT = dict(
+    num_classes=Word(None, "a backbone has no classes"),
+    patch_size=Word((4,), "the first stage has a stride of 4"),
+    mlp_ratios=Word((), "write mlp_ratio, of the last stage"),
+    sr_ratios=Word(([8, 4, 2, 1],), "landmarks sum up squares of 8, 4 and 2"),
+    qkv_bias=Word((True,), "the projections have biases"),
+    newton_max_iter=Word((), "write newton_iterations"),
+    kernel_method=Word(("torch", "cuda"), "there is one kernel"),
 )
 TIMM = dict(
     norm_cfg=Word((), "use norm_layer, timm's word, e.g. norm_layer='layernorm'"),

@@ -12,10 +12,8 @@ import torch
 from mmcv.cnn.bricks import DropPath
 from mmengine.registry import MODELS
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from fdam_mm.errors import ConfigError
-from fdam_mm.layers import AttInv
 from fdam_mm.layers.autocast import at_least_float32, float32_island
 from fdam_mm.models.fdam_cfg import parse_fdam
 
@@ -30,10 +28,11 @@ from .staged import (
     check_heads,
     check_lengths,
     make_freq_scale,
+    pad_to_multiple,
     scaled,
 )
 from .stages import linear_ramp, reset_convolutions, reset_linears
-from .windows import from_windows, to_windows
+from .windows import WindowAttention, split_heads
 
 BLOCK_TYPES = ("window", "linear")
 LEAST_DENOMINATOR = 100.0  # of the linear attention: keeps trainings stable, says the paper
@@ -74,12 +73,6 @@ class Downsample(nn.Module):
         return channels_last(self.proj(channels_first(pad_to_multiple(self.norm(x), 2))))
 
 
-def pad_to_multiple(x: Tensor, divisor: int) -> Tensor:
-    """Zeros at the right and at the bottom of (B, H, W, C), up to multiples of ``divisor``."""
-    pad_h, pad_w = (-side % divisor for side in x.shape[1:3])
-    return F.pad(x, (0, 0, 0, pad_w, 0, pad_h)) if pad_h or pad_w else x
-
-
 class ConditionalPosition(nn.Conv2d):
     """``x`` and a 3x3 depth-wise convolution of it: (B, H, W, C) -> the same."""
 
@@ -88,35 +81,6 @@ class ConditionalPosition(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + channels_last(super().forward(channels_first(x)))
-
-
-class WindowAttention(nn.Module):
-    """Multi-head attention within windows, with Attention Inversion.
-
-    The zeros that make windows whole are attended to, as the authors' model does.
-
-    Args:
-        dim: Channels C.
-        num_heads: Heads h.
-        window_size: Side of a window.
-        att_inv: Arguments of :class:`fdam_mm.layers.AttInv`.
-
-    Shape: (B, H, W, C) -> the same.
-    """
-
-    def __init__(self, dim: int, num_heads: int, window_size: int, **att_inv: Any) -> None:
-        super().__init__()
-        self.num_heads, self.window_size = num_heads, window_size
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.att_inv = AttInv(dim, num_heads, **att_inv)
-        self.proj = nn.Linear(dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        hw = (x.shape[1], x.shape[2])
-        x = to_windows(x, self.window_size)  # (B * windows, N, C)
-        q, k, v = split_heads(self.qkv(x), self.num_heads)
-        y = F.scaled_dot_product_attention(q, k, v)  # (B * windows, h, N, d)
-        return from_windows(self.proj(self.att_inv(x, v, y)), self.window_size, hw)
 
 
 class LinearAttention(nn.Module):
@@ -146,11 +110,6 @@ class LinearAttention(nn.Module):
             y = q @ (k.transpose(2, 3) @ v * self.temperature) / total
         y = y.transpose(1, 2).flatten(2).to(x.dtype)
         return self.proj(y).view_as(x)
-
-
-def split_heads(qkv: Tensor, num_heads: int) -> tuple[Tensor, ...]:
-    """(B, N, 3C), of queries, keys and values side by side, -> three (B, h, N, d)."""
-    return qkv.unflatten(2, (3, num_heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
 
 
 class LocalConcentration(nn.Module):

@@ -4,7 +4,6 @@ Written from the paper. Legend of the shape comments: B batch, C channels, H x W
 """
 
 from collections.abc import Mapping, Sequence
-from math import gcd
 from typing import Any
 
 import torch
@@ -33,10 +32,9 @@ from .arguments import (
 from .base import PretrainedBackbone
 from .checkpointing import run
 from .foreign_words import LSKNET, Word, refuse_foreign
-from .stages import linear_ramp, reset_convolutions, stage_indices
+from .stages import gate_heads, linear_ramp, reset_convolutions, stage_indices
 
 LAYER_SCALE_INIT = 1e-2
-HEAD_CHANNELS = 32  # channels that share AttInv's gates; the stages have a multiple of it
 
 
 def depthwise(dim: int, kernel_size: int, dilation: int = 1) -> nn.Conv2d:
@@ -114,7 +112,7 @@ class LSKAttention(nn.Module):
         self.proj_in = nn.Conv2d(dim, dim, 1)
         self.act = nn.GELU()
         self.context = SelectiveKernel(dim)
-        self.att_inv = AttInv(dim, dim // gcd(dim, HEAD_CHANNELS), **att_inv)
+        self.att_inv = AttInv(dim, gate_heads(dim), **att_inv)
         self.proj_out = nn.Conv2d(dim, dim, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -209,7 +207,7 @@ class Stage(nn.Module):
     def forward(self, x: Tensor, with_cp: bool = False) -> Tensor:
         x = self.proj_norm(self.proj(x))
         for block in self.blocks:
-            x = run(block, x, with_cp)
+            x = run(block, x, with_cp=with_cp)
         return fast_layout(self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
 
 

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from mmengine.logging import print_log
-from torch import Tensor, cat, nn, tensor
+from torch import Tensor, arange, cat, float64, nn, outer, tensor
 from torch.nn import functional as F
 
 MODES = ("bicubic", "bilinear")
@@ -32,6 +32,23 @@ def resize_position(
     grid = grid.transpose(1, 2).unflatten(2, old)  # (1, C, old_h, old_w)
     grid = F.interpolate(grid, size=new, mode=mode, align_corners=False)
     return cat([prefix, grid.flatten(2).transpose(1, 2)], dim=1)
+
+
+def sincos_position(dim: int, hw: tuple[int, int]) -> Tensor:
+    """The fixed embedding of sines and cosines, as MAE has it: columns first, then rows.
+
+    Args:
+        dim: Channels C, a multiple of 4.
+        hw: Grid.
+
+    Returns:
+        (1, H * W, C).
+    """
+    rates = 10000 ** -(arange(dim // 4, dtype=float64) / (dim // 4))
+    rows, columns = (outer(arange(side, dtype=float64), rates) for side in hw)  # (side, C / 4)
+    rows, columns = (cat([t.sin(), t.cos()], 1) for t in (rows, columns))  # (side, C / 2)
+    both = [columns[None].expand(hw[0], -1, -1), rows[:, None].expand(-1, hw[1], -1)]
+    return cat(both, 2).flatten(0, 1).unsqueeze(0).float()
 
 
 def save_grid(module: nn.Module, state: dict[str, Tensor], prefix: str, _: Any) -> None:

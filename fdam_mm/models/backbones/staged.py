@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from fdam_mm.errors import ConfigError
 from fdam_mm.layers import FreqScale
@@ -28,6 +29,12 @@ def channels_last(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1)
 
 
+def pad_to_multiple(x: Tensor, divisor: int) -> Tensor:
+    """Zeros at the right and at the bottom of (B, H, W, C), up to multiples of ``divisor``."""
+    pad_h, pad_w = (-side % divisor for side in x.shape[1:3])
+    return F.pad(x, (0, 0, 0, pad_w, 0, pad_h)) if pad_h or pad_w else x
+
+
 def scaled(x: Tensor, freq_scale: FreqScale | None) -> Tensor:
     """``x`` (B, H, W, C) through FreqScale, where there is one."""
     return x if freq_scale is None else channels_last(freq_scale(channels_first(x)))
@@ -36,6 +43,13 @@ def scaled(x: Tensor, freq_scale: FreqScale | None) -> Tensor:
 def make_freq_scale(dim: int, freq_scale: Mapping[str, Any] | None) -> FreqScale | None:
     """FreqScale with the arguments ``freq_scale``; None without."""
     return None if freq_scale is None else FreqScale(dim, **freq_scale)
+
+
+class MapSequential(nn.Sequential):
+    """Layers of (B, C, H, W), given maps with their channels last, and giving such."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return channels_last(super().forward(channels_first(x)))
 
 
 class Stage(nn.Module):
@@ -52,7 +66,7 @@ class Stage(nn.Module):
     def forward(self, x: Tensor, with_cp: bool = False) -> Tensor:
         x = self.embed(x)
         for block in self.blocks:
-            x = run(block, x, with_cp)
+            x = run(block, x, with_cp=with_cp)
         return x
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import sqrt
+from math import gcd, sqrt
 
 from torch import nn
 
@@ -39,6 +39,12 @@ def linear_ramp(last: float, num_blocks: Sequence[int]) -> list[list[float]]:
         [step * (first + i) for i in range(num)]
         for first, num in zip(firsts, num_blocks, strict=True)
     ]
+
+
+def gate_heads(dim: int) -> int:
+    """Heads of AttInv where there are no attention heads: each 32 channels, or as many as divide
+    both 32 and ``dim``."""
+    return dim // gcd(dim, 32)
 
 
 def reset_convolutions(module: nn.Module) -> None:

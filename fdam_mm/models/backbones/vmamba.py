@@ -6,7 +6,7 @@ channels of the scan, N states of each, R rank of the step sizes.
 """
 
 from collections.abc import Mapping, Sequence
-from math import ceil, gcd, log
+from math import ceil, log
 from typing import Any
 
 import torch
@@ -33,10 +33,9 @@ from .staged import (
     make_freq_scale,
     scaled,
 )
-from .stages import linear_ramp, reset_linears
+from .stages import gate_heads, linear_ramp, reset_linears
 
 DIRECTIONS = 4  # along rows, along columns, and both from the end
-HEAD_CHANNELS = 32  # channels that share AttInv's gates, or as many as divide them all
 STEP_RANGE = (1e-3, 1e-1)  # where the step sizes start
 
 
@@ -118,7 +117,7 @@ class SelectiveScan2d(nn.Module):
         self.step_bias = nn.Parameter(torch.empty(DIRECTIONS, inner))
         self.log_rates = nn.Parameter(torch.empty(DIRECTIONS * inner, d_state))
         self.skip = nn.Parameter(torch.ones(DIRECTIONS * inner))
-        self.att_inv = AttInv(inner, inner // gcd(inner, HEAD_CHANNELS), **att_inv)
+        self.att_inv = AttInv(inner, gate_heads(inner), **att_inv)
         self.norm = nn.LayerNorm(inner)
         self.out_proj = nn.Linear(inner, dim, bias=False)
         self._reset_parameters()

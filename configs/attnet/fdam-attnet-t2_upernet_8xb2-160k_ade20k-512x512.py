@@ -1,0 +1,3 @@
+_base_ = "./attnet-t2_upernet_8xb2-160k_ade20k-512x512.py"
+model = dict(backbone=dict(fdam=dict(freq_scale=True)))
+optim_wrapper = dict(paramwise_cfg=dict(freq_scale_lr_mult=10))
