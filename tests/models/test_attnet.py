@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from fdam_mm.models import AttNet
@@ -35,6 +36,7 @@ def test_settings_of_the_small_variants() -> None:
     assert model(torch.randn(2, 3, 40, 56))[3].shape == (2, 16, 2, 2)
 
 
+@pytest.mark.slow
 def test_exports_for_any_batch() -> None:
     settings = dict(embed_dims=(8, 16), depths=(1, 1), mlp_ratios=(2, 2), kernel_sizes=(3, 3))
     settings.update(glu_dwconv=(True, True), glu_norm=(True, True), layer_scale_init=0.5)

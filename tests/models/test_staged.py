@@ -116,8 +116,10 @@ def test_fdam_starts_near_plain_on_every_grid(family: str, size: tuple[int, int]
             assert ours.shape == (2, FAMILIES[family][1]["embed_dims"][i], *grid)
             assert ours.is_contiguous()
             assert relative_error(ours, theirs) < near(family)
-        for ours, theirs in zip(strong(model)(x), expected, strict=True):
-            assert torch.isfinite(ours).all() and relative_error(ours, theirs) > 1e-3
+        for i, (ours, theirs) in enumerate(zip(strong(model)(x), expected, strict=True)):
+            assert torch.isfinite(ours).all()
+            if family != "mambavision" or i > 1:  # whose first stages are convolutions
+                assert relative_error(ours, theirs) > 1e-3
 
 
 @family
