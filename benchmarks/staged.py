@@ -28,11 +28,31 @@ from torch import Tensor, nn
 
 from fdam_mm.files import write_atomically
 from fdam_mm.layers.selective_scan import selective_scan
-from fdam_mm.models import NAT, CrossFormer, L2ViT, STViT, VMamba
+from fdam_mm.models import (
+    NAT,
+    SOFT,
+    AttNet,
+    CrossFormer,
+    L2ViT,
+    MambaVision,
+    SGFormer,
+    STViT,
+    VMamba,
+)
 from fdam_mm.models.backbones.nat import NeighbourhoodAttention
 from fdam_mm.models.backbones.windows import from_windows, to_windows
 
-FAMILIES = (CrossFormer, L2ViT, NAT, STViT, VMamba)
+FAMILIES = (
+    AttNet,
+    CrossFormer,
+    L2ViT,
+    MambaVision,
+    NAT,
+    SGFormer,
+    SOFT,
+    STViT,
+    VMamba,
+)
 FDAM = dict(att_inv=True, freq_scale=True)
 SIZES = ((56, 64, 1), (56, 64, 4), (28, 128, 4), (14, 256, 4))  # side, channels, batch
 
