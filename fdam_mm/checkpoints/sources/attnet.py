@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from .renaming import drop_prefixes, has_component, rename, rename_by_patterns
+from .renaming import Pattern, drop_prefixes, has_component, rename, rename_by_patterns
 
-_PATTERNS = [  # every rule once and in order, after "backbone."
+_PATTERNS: list[Pattern] = [  # every rule once and in order, after "backbone."
     (r"^downsample_layers\.0\.2\.(\d)\.", lambda m: f"stages.0.embed.{3 + int(m[1])}."),
     (r"^downsample_layers\.0\.0\.", "stages.0.embed."),
     (r"^downsample_layers\.(\d)\.", r"stages.\1.embed."),

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from .renaming import drop_prefixes, has_component, rename, rename_by_patterns
+from .renaming import Pattern, drop_prefixes, has_component, rename, rename_by_patterns
 
 _CONV = {"conv1": "layers.0", "norm1": "layers.1", "conv2": "layers.3", "norm2": "layers.4"}
-_PATTERNS = [  # every rule once and in order, after "backbone."
+_PATTERNS: list[Pattern] = [  # every rule once and in order, after "backbone."
     (r"^patch_embed\.conv_down\.", "stages.0.embed."),
     (r"^levels\.(\d)\.downsample\.reduction\.", lambda m: f"stages.{int(m[1]) + 1}.embed."),
     (

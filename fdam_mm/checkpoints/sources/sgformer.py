@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from .renaming import drop_prefixes, has_component, join_queries, rename_by_patterns
+from .renaming import Pattern, drop_prefixes, has_component, join_queries, rename_by_patterns
 
 
 def _layer(first: int, step: int) -> Callable[[re.Match[str]], str]:
@@ -13,7 +13,7 @@ def _layer(first: int, step: int) -> Callable[[re.Match[str]], str]:
     return lambda m: f"{3 * ((int(m['at']) - first) // step) + int(m['kind'] == 'bn')}."
 
 
-_PATTERNS = [  # every rule once and in order, after "backbone."
+_PATTERNS: list[Pattern] = [  # every rule once and in order, after "backbone."
     (r"(?<=^patch_embed1\.conv\.)(?P<at>\d)\.(?P<kind>c|bn)\.", _layer(0, 2)),
     (r"(?<=^patch_embed\d\.)conv(?P<at>\d)\.(?P<kind>c|bn)\.", _layer(1, 1)),
     (r"^patch_embed1\.conv\.", "stages.0.embed.proj."),

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from .renaming import drop_prefixes, has_component, join_queries, rename_by_patterns
+from .renaming import Pattern, drop_prefixes, has_component, join_queries, rename_by_patterns
 
-_PATTERNS = [  # every rule once and in order, after "backbone."
+_PATTERNS: list[Pattern] = [  # every rule once and in order, after "backbone."
     (r"^patch_embed([123])\.", lambda m: f"stages.{int(m[1]) - 1}.embed."),
     (r"^patch_embed4\.", "stages.3."),
     (r"^pos_embed([123])$", lambda m: f"stages.{int(m[1]) - 1}.embed.pos_embed"),
