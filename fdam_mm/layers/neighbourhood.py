@@ -74,7 +74,7 @@ def neighbourhood_attention(
         ValueError: The map is smaller than k * D.
     """
     kernel_size = (bias.shape[-1] + 1) // 2
-    height, width = q.shape[2:4]
+    height, width = (int(side) for side in q.shape[2:4])  # tracing has tensors here
     if min(height, width) < kernel_size * dilation:
         raise ValueError(
             f"the map is {height} x {width}, smaller than kernel_size * dilation = "

@@ -97,7 +97,7 @@ def selective_scan(
 def _scan(decay: Tensor, drive: Tensor, reverse: bool) -> Tensor:
     """Chunks of about sqrt(L): their totals in parallel, the carry from chunk to chunk, and all
     states in parallel from the carries."""
-    length = decay.shape[-2]
+    length = int(decay.shape[-2])  # tracing has a tensor here
     if length == 0:
         return drive
     chunk = max(isqrt(length - 1) + 1, 1)  # ceil(sqrt(L))

@@ -189,6 +189,17 @@ def test_bfloat16_autocast(family: str) -> None:
 
 
 @family
+@pytest.mark.filterwarnings("ignore")  # a trace is for one size, which torch says in many places
+def test_traces(family: str) -> None:
+    model, x = tiny(family).eval(), torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        expected = model(x)
+        traced = torch.jit.trace(model, x, check_trace=False)
+        for found, theirs in zip(traced(x), expected, strict=True):
+            assert relative_error(found, theirs) < 1e-4
+
+
+@family
 @pytest.mark.parametrize(
     ("options", "message"),
     [
