@@ -173,7 +173,7 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
         freq_scale=report.count("FreqScale"),
         added=report.parameters,
         parameters=sum(p.numel() for p in plain.parameters()),
-        change=((after - before).norm() / before.norm()).item(),
+        change=((after - before).norm() / before.norm()).item() if before.any() else None,
         forward=forward[1] / forward[0],
         step=step[1] / step[0],
         forward_s=forward,
@@ -255,9 +255,10 @@ def measured_table(record: dict[str, Any]) -> str:
     ]
     for name, found in record["models"].items():
         share = found["added"] / found["parameters"]
+        change = "-" if found["change"] is None else f"{found['change']:.1e}"
         lines.append(
             f"| {name} | {found['att_inv']}, {found['freq_scale']} | {found['added']:,} "
-            f"({share:.1%}) | {found['change']:.1e} | {found['forward']:.2f} x "
+            f"({share:.1%}) | {change} | {found['forward']:.2f} x "
             f"| {found['step']:.2f} x |"
         )
     return "\n".join(lines) + "\n"
