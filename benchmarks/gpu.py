@@ -1,6 +1,6 @@
 """Time a transformer block with FDAM on an NVIDIA GPU: plain, formulas, kernels, textbook.
 
-As benchmarks/layers.py, for the shapes of the documentation, in bfloat16 and float32; and the two
+As `fdam bench layers`, for the shapes of the documentation, in bfloat16 and float32; and the two
 layers alone, with the bytes they must move at least. Figures are medians of CUDA events, the
 variants interleaved.
 
@@ -15,10 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import layers
 import torch
 from torch import Tensor
 
+from fdam_mm.benchmarking.layers import block_step, make_block
+from fdam_mm.benchmarking.timing import measure
 from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.layers.kernels import use_kernels
 
@@ -57,17 +58,18 @@ def machine() -> dict[str, str]:
 
 def time_blocks(dim: int, side: int, batch: int, dtype: str, rounds: int) -> list[dict[str, Any]]:
     """A row per variant, for inference and for a training step."""
-    blocks = layers.make_blocks(dim, dim // 64, DEVICE)
+    variants = {"plain": "plain", "fast": "fdam", "textbook": "reference"}
+    blocks = {name: make_block("vit", dim, kind).to(DEVICE) for name, kind in variants.items()}
     x = torch.randn(batch, side * side, dim, device=DEVICE)
     rows = []
     for name, train in (("inference", False), ("step", True)):
         steps = {
-            kind: layers.make_step(block, x, (side, side), train, dtype)
+            kind: block_step(block, x, (side, side), train, dtype)
             for kind, block in blocks.items()
         }
         steps["kernels"] = with_kernels(steps["fast"])
         peak = {kind: peak_bytes(step) for kind, step in steps.items()}
-        times = layers.measure(steps, rounds, DEVICE)
+        times = measure(steps, rounds, DEVICE)
         for kind, values in times.items():
             row = {"dim": dim, "grid": side, "batch": batch, "dtype": dtype, "what": name}
             rows.append(row | {"variant": kind, **summary(values), "peak_bytes": peak[kind]})
@@ -86,7 +88,7 @@ def time_layers(dim: int, side: int, batch: int, dtype: str, rounds: int) -> lis
     rows = []
     for name, (run, tensors) in runs.items():
         step = no_grad(run)
-        times = layers.measure({"fast": step, "kernels": with_kernels(step)}, rounds, DEVICE)
+        times = measure({"fast": step, "kernels": with_kernels(step)}, rounds, DEVICE)
         for kind, values in times.items():
             row = {"layer": name, "dim": dim, "grid": side, "batch": batch, "dtype": dtype}
             least = tensors * x.numel() * x.element_size()

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from layers import measure, report
 from torch import nn
 
 from fdam_mm.apis.building import build_model
+from fdam_mm.benchmarking.timing import measure, summarise
 from fdam_mm.toolkits.quiet import quiet
 from fdam_mm.training.config import read_config
 
@@ -53,7 +53,9 @@ def main() -> None:
     peaks = {name: in_fresh_process(peak_memory, name, args) for name in VARIANTS}
     torch.set_num_threads(args.threads)
     steps = {name: make_step(build(name, args), args) for name in VARIANTS}
-    report("training step", measure(steps, args.rounds, args.device))
+    for name, found in summarise(measure(steps, args.rounds, args.device)).items():
+        milliseconds, ratio = found["ms"]["median"], found["ratio"]["median"]
+        print(f"{'training step':14} {name:12} {milliseconds:8.2f} ms  {ratio:5.3f} x plain")
     for name, peak in peaks.items():
         print(f"{'peak memory':14} {name:12} {peak:8.0f} MiB {peak / peaks['plain']:5.3f} x plain")
 

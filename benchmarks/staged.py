@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from layers import measure
 from mmseg.models.backbones.swin import WindowMSA
 from torch import Tensor, nn
 
+from fdam_mm.benchmarking.timing import measure
 from fdam_mm.files import write_atomically
 from fdam_mm.layers.selective_scan import selective_scan
 from fdam_mm.models import (

@@ -26,6 +26,7 @@ COMMANDS: Commands = {
         "demo": Command("demo_set", "draw a small labelled set to try things on"),
     },
     "flops": Command("flops", "parameters and FLOPs, plain beside FDAM"),
+    "bench": Command("bench", "time and memory of FDAM beside plain, textbook and mmseg"),
     "demo": Command("demo", "train a small model on a drawn set and show what it finds"),
     "info": Command("info", "versions, devices and extras, for bug reports"),
 }

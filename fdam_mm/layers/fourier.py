@@ -50,37 +50,30 @@ class FourierGrid(NamedTuple):
 
     The resized half spectrum has a weight M₊ at (+k_h, k_w) and M₋ at (-k_h, k_w). Products of
     cosines and sines need ``A = (M₊ + M₋) / 2``, and ``D = (M₊ - M₋) / 2`` where both frequencies
-    are paired. A side of 1 or 2 has no paired one. Then there is no D, and A has a row and a
-    column for every one of the Fourier matrices, the sines' repeating the cosines'.
+    are paired, that is, have a sine; a side of 1 or 2 has no paired one.
     """
 
     rows: Tensor  # (H, H) Fourier matrix
     cols: Tensor  # (W, W)
+    even_rows: Tensor  # (K_h, S): resize along H, mean of ±k_h
+    even_cols: Tensor  # (K_w, S // 2 + 1): resize along W
+    odd_rows: Tensor  # (H - K_h, S): resize along H, half difference of ±k_h
+    odd_cols: Tensor  # (W - K_w, S // 2 + 1): the paired frequencies of `even_cols`
     all_rows: Tensor  # (H, S): resize along H, rows in FFT order
-    all_cols: Tensor  # (K_w, S // 2 + 1): resize along W
-    even_rows: Tensor  # (K_h or H, S): resize along H, mean of ±k_h
-    even_cols: Tensor  # (K_w or W, S // 2 + 1)
-    odd_rows: Tensor | None  # (H - K_h, S): resize along H, half difference of ±k_h
-    odd_cols: Tensor | None  # (W - K_w, S // 2 + 1): the paired frequencies of `all_cols`
 
 
 def _build(height: int, width: int, filter_size: int) -> FourierGrid:
     positive = resize_matrix(filter_size, height)  # (H, S), rows in FFT order
     negative = positive[-torch.arange(height) % height]
-    across = resize_matrix(filter_size // 2 + 1, width // 2 + 1)  # (K_w, S // 2 + 1)
-    even = ((positive + negative) / 2)[: num_cosines(height)]
-    odd = (positive - negative) / 2
-    rows, cols = (slice(1, 1 + num_sines(side)) for side in (height, width))
-    paired = num_sines(height) > 0 and num_sines(width) > 0
+    across = resize_matrix(filter_size // 2 + 1, num_cosines(width))  # (K_w, S // 2 + 1)
     return FourierGrid(
         rows=fourier_matrix(height),
         cols=fourier_matrix(width),
+        even_rows=((positive + negative) / 2)[: num_cosines(height)],
+        even_cols=across,
+        odd_rows=((positive - negative) / 2)[1 : 1 + num_sines(height)],
+        odd_cols=across[1 : 1 + num_sines(width)],
         all_rows=positive,
-        all_cols=across,
-        even_rows=even if paired else torch.cat([even, even[rows]]),
-        even_cols=across if paired else torch.cat([across, across[cols]]),
-        odd_rows=odd[rows] if paired else None,
-        odd_cols=across[cols] if paired else None,
     )
 
 
@@ -111,9 +104,7 @@ def _cached_grid(
 
     def build() -> FourierGrid:
         grid = _build(height, width, filter_size)
-        return FourierGrid._make(
-            None if t is None else t.to(device, dtype).contiguous() for t in grid
-        )
+        return FourierGrid._make(t.to(device, dtype).contiguous() for t in grid)
 
     with ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(build).result()

@@ -5,17 +5,18 @@ c = C / G channels of a group, f filters.
 """
 
 from collections import OrderedDict
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .autocast import at_least_float32, float32_island
 from .children import call
+from .forms import use_matrices
 from .fourier import FourierGrid, fourier_grid
-from .fused import is_differentiated, is_exporting, keep_inputs, plain_backward, plain_jvp
+from .fused import is_exporting
+from .half_spectrum import from_half_spectrum, to_half_spectrum
 from .kernels import LARGEST_SIDE, can_use_kernels, scale_maps
+from .spectrum import scale_spectrum
 from .star_relu import StarReLU
 
 
@@ -129,38 +130,29 @@ class FreqScale(nn.Module):
                 routing = self._routing(x.mean((1, 2), dtype=torch.float32))
                 return scale_maps(x, routing, self.bases)
             x32 = at_least_float32(x)
-            scale = self._scale_by_matrices if use_matrices(x) else self._scale_by_fft
+            scale = self.by_matrices if use_matrices(x) else self.by_fft
             return scale(x32).to(x.dtype)
 
-    def _scale_by_matrices(self, x: Tensor) -> Tensor:
-        height, width = x.shape[1:3]
+    def by_matrices(self, x: Tensor) -> Tensor:
+        """The layer by Fourier matrices, on (B, H, W, C) in at least float32."""
         grid = self._constants(x)
+        # Channels last, as the spectrum has them: (B, C, S, T) -> (B, S, T, C)
+        weight = self._weight(x.mean((1, 2))).permute(0, 2, 3, 1).contiguous()
         spectrum = grid.rows @ x.flatten(2)  # (B, H, W * C)
-        spectrum = grid.cols @ spectrum.unflatten(2, (width, -1))  # (B, H, W, C)
-        routing = self._routing(spectrum[:, 0, 0] / (height * width) ** 0.5)
-        even = self._mix(routing, grid.even_rows, grid.even_cols)
-        if grid.odd_rows is None or grid.odd_cols is None:
-            scaled = spectrum * even
-        else:
-            odd = self._mix(routing, grid.odd_rows, grid.odd_cols)
-            scale = _plain_scale if is_exporting() else _ScaleSpectrum.apply
-            scaled = scale(spectrum, even, odd)
+        spectrum = grid.cols @ spectrum.unflatten(2, (x.shape[2], -1))  # (B, H, W, C)
+        scaled = scale_spectrum(spectrum, weight, grid)
         scaled = (grid.cols.t() @ scaled).flatten(2)  # (B, H, W * C)
         if is_exporting():  # the legacy exporter takes the batch of an expansion for a constant
             return (x.flatten(2) + grid.rows.t() @ scaled).view_as(x)
         back = grid.rows.t().expand(x.shape[0], -1, -1)
         return torch.baddbmm(x.flatten(2), back, scaled).view_as(x)
 
-    def _scale_by_fft(self, x: Tensor) -> Tensor:
-        """The definition, word for word; also what the matrix form is tested against."""
-        height, width = x.shape[1:3]
+    def by_fft(self, x: Tensor) -> Tensor:
+        """The layer by the FFT, as it is defined; on (B, H, W, C) in at least float32."""
         grid = self._constants(x)
-        weight = self._mix(self._routing(x.mean((1, 2))), grid.all_rows, grid.all_cols)
-        # Over the last axes: faster backward, and torch.compile has the others' strides wrong.
-        maps = x.permute(0, 3, 1, 2).contiguous()
-        spectrum = torch.fft.rfft2(maps, norm="ortho") * weight.permute(0, 3, 1, 2)
-        scaled = torch.fft.irfft2(spectrum, s=(height, width), norm="ortho")
-        return x + scaled.permute(0, 2, 3, 1)
+        weight = self._weight(x.mean((1, 2)))  # (B, C, S, T)
+        weight = grid.all_rows @ weight @ grid.even_cols.t()  # (B, C, H, W // 2 + 1)
+        return x + from_half_spectrum(to_half_spectrum(x) * weight, x.shape[2])
 
     def _constants(self, x: Tensor) -> FourierGrid:
         """Those of the grid of ``x`` (B, H, W, C)."""
@@ -169,98 +161,14 @@ class FreqScale(nn.Module):
         mode = None if torch.compiler.is_compiling() else getattr(x, "fake_mode", None)
         if mode is None or mode.allow_non_fake_inputs:
             return grid
-        return FourierGrid._make(None if t is None else mode.from_tensor(t) for t in grid)
+        return FourierGrid._make(map(mode.from_tensor, grid))
 
     def _routing(self, mean: Tensor) -> Tensor:
-        """(B, C) means -> (B, G, f) weights of the bases, in (-1, 1)."""
+        """(B, C) means of the map -> (B, G, f) weights of the bases, in (-1, 1)."""
         routing = call(self.reweight, mean)
         return torch.tanh(routing).unflatten(1, (self.groups, self.num_filters))
 
-    def _mix(self, routing: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
-        """Resize the bases by ``rows`` (P, S) and ``cols`` (Q, S // 2 + 1), mix: (B, P, Q, C)."""
-        bases = torch.einsum("ps,fcst,qt->pqfc", rows, self.bases.to(rows.dtype), cols)
-        return torch.einsum("bgf,pqfc->bpqgc", routing, bases).flatten(3)
-
-
-class _ScaleSpectrum(torch.autograd.Function):
-    """Weights (even, odd) on the real spectrum (B, H, W, C); keeps no intermediate for backward.
-
-    ``even`` (B, K_h, K_w, C) and ``odd`` (B, H - K_h, W - K_w, C) are A and D of
-    :class:`FourierGrid`. With the quadrants cc, cs, sc, ss (cosine or sine along H, then W)::
-
-        cc' = A cc - D ss     ss' = A ss - D cc     sc' = A sc + D cs     cs' = A cs + D sc
-    """
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(spectrum: Tensor, even: Tensor, odd: Tensor) -> Tensor:
-        return _scale_quadrants(spectrum, even, odd)
-
-    setup_context = staticmethod(keep_inputs)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        spectrum, even, odd = ctx.saved_tensors
-        if is_differentiated():
-            return plain_backward(_plain_scale, (spectrum, even, odd), grad)
-        p, q = _paired(odd)
-        cc, cs, sc, ss = _quadrants(spectrum, even)
-        g_cc, g_cs, g_sc, g_ss = _quadrants(grad, even)
-        grad_even = g_cc * cc
-        grad_even[:, :, q] += g_cs * cs
-        grad_even[:, p] += g_sc * sc
-        grad_even[:, p, q] += g_ss * ss
-        grad_odd = g_sc[:, :, q] * cs[:, p]
-        grad_odd.addcmul_(g_cs[:, p], sc[:, :, q])
-        grad_odd.addcmul_(g_cc[:, p, q], ss, value=-1)
-        grad_odd.addcmul_(g_ss, cc[:, p, q], value=-1)
-        return _scale_quadrants(grad, even, odd), grad_even, grad_odd  # the map is self-adjoint
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
-        return plain_jvp(_plain_scale, ctx.saved_tensors, tangents)
-
-
-def _plain_scale(spectrum: Tensor, even: Tensor, odd: Tensor) -> Tensor:
-    """The same without writing in place, which some exporters lose."""
-    p, q = _paired(odd)
-    cc, cs, sc, ss = _quadrants(spectrum, even)
-    along_h = (0, 0, 0, 0, 1, even.shape[1] - 1 - odd.shape[1])  # the paired among the cosines
-    along_w = (0, 0, 1, even.shape[2] - 1 - odd.shape[2])
-    out_cc = cc * even - F.pad(odd * ss, (*along_w, *along_h[4:]))
-    out_cs = cs * even[:, :, q] + F.pad(odd * sc[:, :, q], along_h)
-    out_sc = sc * even[:, p] + F.pad(odd * cs[:, p], along_w)
-    out_ss = ss * even[:, p, q] - odd * cc[:, p, q]
-    return torch.cat([torch.cat([out_cc, out_cs], 2), torch.cat([out_sc, out_ss], 2)], 1)
-
-
-def _scale_quadrants(spectrum: Tensor, even: Tensor, odd: Tensor) -> Tensor:
-    p, q = _paired(odd)
-    cc, cs, sc, ss = _quadrants(spectrum, even)
-    out_cc, out_cs = cc * even, cs * even[:, :, q]
-    out_sc, out_ss = sc * even[:, p], ss * even[:, p, q]
-    out_cc[:, p, q].addcmul_(odd, ss, value=-1)
-    out_cs[:, p].addcmul_(odd, sc[:, :, q])
-    out_sc[:, :, q].addcmul_(odd, cs[:, p])
-    out_ss.addcmul_(odd, cc[:, p, q], value=-1)
-    return torch.cat([torch.cat([out_cc, out_cs], 2), torch.cat([out_sc, out_ss], 2)], 1)
-
-
-def _quadrants(t: Tensor, even: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    k_h, k_w = even.shape[1:3]
-    return t[:, :k_h, :k_w], t[:, :k_h, k_w:], t[:, k_h:, :k_w], t[:, k_h:, k_w:]
-
-
-def _paired(odd: Tensor) -> tuple[slice, slice]:
-    """Rows and columns of the cosine block whose frequency also has a sine."""
-    return slice(1, 1 + odd.shape[1]), slice(1, 1 + odd.shape[2])
-
-
-def use_matrices(x: Tensor) -> bool:
-    """Whether Fourier matrices beat the FFT on a map (B, H, W, C); see benchmarks/layers.py.
-
-    Exports have the matrices on every map: few runtimes have an FFT.
-    """
-    height, width, channels = x.shape[1:]
-    return is_exporting() or height + width <= channels
+    def _weight(self, mean: Tensor) -> Tensor:
+        """(B, C) means of the map -> the mixed bases, (B, C, S, S // 2 + 1)."""
+        bases = self.bases.to(mean.dtype).flatten(1)  # (f, c * S * T)
+        return (self._routing(mean) @ bases).view(-1, mean.shape[1], *self.bases.shape[2:])

@@ -1,0 +1,77 @@
+"""Tables of README and docs, written from the committed results.
+
+In a text a table stands between ``<!-- bench: NAME -->`` and ``<!-- /bench -->``; it is the table
+of ``benchmarks/results/NAME.json``.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .results import read_results
+
+_TABLE = re.compile(
+    r"(?P<start> *<!-- bench: (?P<name>[\w-]+) -->\n).*?(?P<end> *<!-- /bench -->)", re.DOTALL
+)
+
+
+def with_tables(text: str, results: Path) -> str:
+    """``text`` with each of its tables as the results in that folder have it."""
+
+    def table(found: re.Match[str]) -> str:
+        indent = " " * (len(found["start"]) - len(found["start"].lstrip()))
+        lines = make_table(read_results(results / f"{found['name']}.json"))
+        body = "".join(f"{indent}{line}".rstrip() + "\n" for line in lines)
+        return found["start"] + body + found["end"]
+
+    return _TABLE.sub(table, text)
+
+
+def make_table(results: Mapping[str, Any]) -> list[str]:
+    """Markdown lines: a row for each case, its milliseconds and ratios."""
+    cases = results["cases"]
+    names = list(cases[0]["variants"])
+    base, others = names[0], names[1:]
+    head = ["", f"{base}, inference / step"]
+    head += [f"{name} over {base}" for name in others]
+    rows = [head, ["---"] * len(head)]
+    for title, modes in _by_subject(cases).items():
+        cells = [" / ".join(_milliseconds(case["variants"][base]) for case in modes)]
+        for name in others:
+            cells.append(
+                " / ".join(f"{c['variants'][name]['ratio']['median']:.2f}" for c in modes)
+            )
+        rows.append([title, *cells])
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return [*lines, "", f"`{results['command']}`: {_circumstances(results)}"]
+
+
+def _by_subject(cases: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Inference and training step of the same thing in one row."""
+    subjects: dict[str, list[dict[str, Any]]] = {}
+    for case in cases:
+        subjects.setdefault(_title(case), []).append(case)
+    return subjects
+
+
+def _title(case: Mapping[str, Any]) -> str:
+    parts = [case[key] for key in ("block", "layer", "config") if key in case]
+    if "dim" in case:
+        parts.append(f"dim {case['dim']}, {case['grid']} x {case['grid']} tokens")
+    if "shape" in case:
+        parts.append("{} x {} pixels".format(*case["shape"]))
+    return ", ".join([*map(str, parts), f"batch {case['batch']}"])
+
+
+def _milliseconds(found: Mapping[str, Any]) -> str:
+    return f"{found['ms']['median']:.3g} ms"
+
+
+def _circumstances(results: Mapping[str, Any]) -> str:
+    machine, load = results["machine"], results["load"]
+    threads = f"{machine['threads']} thread{'s' if machine['threads'] != 1 else ''}"
+    text = f"{machine['device']}, {threads}, torch {machine['torch']}"
+    if load["before"] is None:
+        return text
+    return f"{text}, load average {load['before'][0]:.1f} on {machine['cores']} cores"

@@ -1,0 +1,57 @@
+"""Tables of README and docs are those of the committed results."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support.tools import ROOT
+
+from fdam_mm.benchmarking.results import read_results
+from fdam_mm.benchmarking.rule import largest_sides
+from fdam_mm.benchmarking.tables import with_tables
+from fdam_mm.errors import UsageError
+from fdam_mm.layers.forms import LARGEST_SIDES
+
+RESULTS = ROOT / "benchmarks/results"
+_ALL = (ROOT / "README.md", *ROOT.glob("docs/*.md"))
+TEXTS = [path for path in _ALL if "<!-- bench: " in path.read_text()]
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_texts_hold_the_results(path: Path) -> None:
+    """Else: fdam bench tables README.md docs/*.md"""
+    assert with_tables(path.read_text(), RESULTS) == path.read_text()
+
+
+def test_the_form_is_chosen_as_measured() -> None:
+    cases = read_results(RESULTS / "forms_cpu.json")["cases"]
+    assert LARGEST_SIDES["cpu"] == largest_sides(cases)
+
+
+def test_a_table_is_replaced_where_it_stands(tmp_path: Path) -> None:
+    spread = dict(median=2.0, q1=1.5, q3=3.0, min=1.0)
+    variants = dict(
+        plain=dict(ms=spread, ratio=spread), fdam=dict(ms=spread, ratio={**spread, "median": 1.25})
+    )
+    case = dict(block="vit", dim=64, grid=8, batch=1, variants=variants)
+    results = dict(
+        command="fdam bench layers",
+        machine=dict(device="A CPU", threads=1, torch="2", cores=4),
+        load=dict(before=[0.5, 0, 0], after=None),
+        cases=[dict(case, mode=mode) for mode in ("inference", "step")],
+    )
+    (tmp_path / "some.json").write_text(json.dumps(results))
+    text = "before\n  <!-- bench: some -->\n  old\n  <!-- /bench -->\nafter\n"
+    new = with_tables(text, tmp_path)
+    assert new.startswith("before\n  <!-- bench: some -->\n  | ")
+    assert new.endswith("  <!-- /bench -->\nafter\n") and "old" not in new
+    row = "  | vit, dim 64, 8 x 8 tokens, batch 1 | 2 ms / 2 ms | 1.25 / 1.25 |\n"
+    assert row in new and "A CPU, 1 thread, torch 2, load average 0.5 on 4 cores" in new
+    assert with_tables(new, tmp_path) == new
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"command": "x", "machine": {}}'])
+def test_other_files_are_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "some.json").write_text(content)
+    with pytest.raises(UsageError, match="holds no results of fdam bench"):
+        read_results(tmp_path / "some.json")
