@@ -79,7 +79,7 @@ def backbone_step(backbone: nn.Module, pixels: Tensor, train: bool) -> Step:
     return step
 
 
-def training_step(model: nn.Module, batch: Batch) -> Step:
+def training_step(model: Any, batch: Batch) -> Step:
     """Forward, losses, backward and AdamW."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, weight_decay=0.05)
 
@@ -95,7 +95,7 @@ def training_step(model: nn.Module, batch: Batch) -> Step:
     return step
 
 
-def inference_step(model: nn.Module, batch: Batch) -> Step:
+def inference_step(model: Any, batch: Batch) -> Step:
     """A prediction with its post-processing."""
 
     def step() -> None:

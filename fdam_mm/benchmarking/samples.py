@@ -29,7 +29,7 @@ def make_batch(
 
 
 def _segmentation(
-    model: nn.Module, batch: int, shape: tuple[int, int], device: str
+    model: Any, batch: int, shape: tuple[int, int], device: str
 ) -> tuple[Tensor, list[Any]]:
     from mmengine.structures import PixelData
     from mmseg.structures import SegDataSample
@@ -45,7 +45,7 @@ def _segmentation(
 
 
 def _detection(
-    model: nn.Module, batch: int, shape: tuple[int, int], device: str
+    model: Any, batch: int, shape: tuple[int, int], device: str
 ) -> tuple[Tensor, list[Any]]:
     with quiet():
         from mmdet.testing import demo_mm_inputs
@@ -63,7 +63,7 @@ def _detection(
 
 
 def _oriented(
-    model: nn.Module, batch: int, shape: tuple[int, int], device: str
+    model: Any, batch: int, shape: tuple[int, int], device: str
 ) -> tuple[Tensor, list[Any]]:
     """Drawn aerial scenes with their rotated boxes."""
     from mmdet.structures import DetDataSample
