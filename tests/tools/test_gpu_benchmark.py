@@ -19,8 +19,7 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(gpu, "peak_bytes", lambda step: 0)
     monkeypatch.setattr(gpu, "use_kernels", lambda on=True: None)
     yield gpu
-    for name in ("gpu", "layers"):
-        sys.modules.pop(name, None)
+    sys.modules.pop("gpu")
 
 
 def test_rows_of_blocks_and_layers(benchmark: ModuleType) -> None:
