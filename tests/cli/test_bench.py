@@ -53,5 +53,5 @@ def test_detectors_train(config: str, tmp_path: Path) -> None:
 
 def test_what_mmseg_does_not_have() -> None:
     config = "configs/demo/fdam-oriented-rcnn_lsknet_demo.py"
-    with pytest.raises(SystemExit, match="mmseg has no FDAMLSKNet"):
+    with pytest.raises(SystemExit, match="mmseg has no LSKNet"):
         bench.main(["backbone", config, *SMALL, "--against", "mmseg"])
