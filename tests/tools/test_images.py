@@ -12,7 +12,7 @@ from PIL import Image
 from support.tools import ROOT, TINY
 
 import fdam_mm.openmmlab  # noqa: F401
-from fdam_mm.cli.test import main as test
+from fdam_mm.cli import test as tool
 from fdam_mm.oriented.results import load_results
 from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.training.config import read_config
@@ -47,7 +47,7 @@ def predict(monkeypatch: pytest.MonkeyPatch, config: Path, *arguments: object) -
         save_untrained(config, Path("model.pth"))
     told = ["test.py", config, "model.pth", "--images", "pictures", *arguments]
     monkeypatch.setattr(sys, "argv", list(map(str, told)))
-    test()
+    tool.main()
 
 
 def labels(folder: Path) -> dict[str, np.ndarray]:
