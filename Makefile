@@ -9,7 +9,7 @@ QUICK := tests/layers tests/inject tests/checkpoints/test_fitting.py tests/check
 	tests/data/formats tests/data/pictures tests/data/prepare  \
 	tests/test_files.py tests/test_import.py
 
-.PHONY: help demo demo-maskdino demo-dota test check test-gpu bench-gpu lint format types coverage install light clean
+.PHONY: help demo demo-maskdino demo-dota test check test-torch test-gpu bench-gpu lint format types coverage install light clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -31,6 +31,10 @@ test: install lint types  ## lint, types and all tests, in JOBS processes
 
 check: light lint types  ## lint, types and the quick tests: two minutes, without mmcv
 	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadscope -m "not slow" $(QUICK)
+
+test-torch:  ## the quick tests with another torch, in .venv-torch-VERSION: TORCH=2.9.1
+	@PYTHON=$(PYTHON) TORCH=$(TORCH) tools/install.sh --light .venv-torch-$(TORCH)
+	.venv-torch-$(TORCH)/bin/python -m pytest -n $(JOBS) --dist loadscope -m "not slow" $(QUICK)
 
 HAS_GPU = $(VENV)/bin/python -c "import sys, torch; torch.cuda.is_available() or sys.exit( \
 	'make $@: no NVIDIA GPU that torch can use here; nothing was run')"

@@ -7,7 +7,7 @@
 # torch comes first, because mmcv is compiled against it: seconds where PIP_FIND_LINKS points to a
 # folder that holds its wheel, else minutes, said before they start. With an NVIDIA GPU, or
 # FORCE_CUDA=1, mmcv gets its CUDA operations, for the GPUs seen or TORCH_CUDA_ARCH_LIST
-# (docs/gpu.md). PYTHON chooses the interpreter.
+# (docs/gpu.md). PYTHON chooses the interpreter, and with --light TORCH the version of torch.
 # examples:
 #   PYTHON=python3.12 tools/install.sh ~/environments/fdam
 #   FORCE_CUDA=1 TORCH_CUDA_ARCH_LIST=9.0 tools/install.sh
@@ -57,7 +57,11 @@ pip=("$venv/bin/python" -m pip)
 "${pip[@]}" install --quiet --upgrade pip "setuptools>=77,<81" wheel ninja packaging psutil
 
 step 2 "torch and torchvision (several GB)"
-mapfile -t torch < <(pinned "torch|torchvision")
+if [[ $light && ${TORCH:-} ]]; then
+  torch=("torch==$TORCH" torchvision)  # whose versions name the torch they are for
+else
+  mapfile -t torch < <(pinned "torch|torchvision")
+fi
 "${pip[@]}" install "${torch[@]}"
 
 if [[ $light ]]; then
