@@ -1,4 +1,4 @@
-"""What the command-line tools share: their arguments, and the config that these name."""
+"""The arguments that the command-line tools share."""
 
 import argparse
 import os
@@ -6,10 +6,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
-
-from mmengine.config import Config
-
-from fdam_mm.training.config import read_config, require_folder
 
 from .errors import REPORTS, leave_report
 from .overrides import parse_override
@@ -102,15 +98,3 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also read checkpoints that need unpickling, which can run any code they hold",
     )
-
-
-def run_config(args: argparse.Namespace) -> Config:
-    """The config of a training or test run, from the arguments of :func:`add_run_arguments`."""
-    config = read_config(args.config, args.cfg_options)
-    config.launcher = args.launcher
-    if args.work_dir or not config.get("work_dir"):
-        config.work_dir = args.work_dir or str(Path("work_dirs") / Path(args.config).stem)
-    require_folder(config.work_dir, "--work-dir")
-    if args.allow_pickle:
-        config.allow_pickle = True
-    return config

@@ -16,8 +16,9 @@ from fdam_mm.training.building import build_runner
 from fdam_mm.training.config import require_data, require_folder, require_parts
 from fdam_mm.training.teardown import end_together
 
-from .arguments import add_run_arguments, parser, run_config
+from .arguments import add_run_arguments, parser
 from .errors import clear_errors
+from .run_config import run_config
 
 
 @clear_errors

@@ -11,8 +11,9 @@ from fdam_mm.training.precision import enable_amp
 from fdam_mm.training.sole_training import sole_training
 from fdam_mm.training.teardown import end_together
 
-from .arguments import add_run_arguments, parser, run_config
+from .arguments import add_run_arguments, parser
 from .errors import clear_errors
+from .run_config import run_config
 
 
 @clear_errors

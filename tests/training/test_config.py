@@ -8,7 +8,8 @@ import pytest
 from mmengine.config import Config
 from support.tools import TINY
 
-from fdam_mm.cli.arguments import add_run_arguments, parser, run_config
+from fdam_mm.cli.arguments import add_run_arguments, parser
+from fdam_mm.cli.run_config import run_config
 from fdam_mm.data.demo.demo_set import write_demo_set
 from fdam_mm.errors import ConfigError, FDAMError, UsageError
 from fdam_mm.training.building import build_runner
