@@ -14,7 +14,7 @@ _KEYS = ("att_inv", "freq_scale", "strict", "include", "exclude")
 
 
 @MODELS.register_module()
-def WithFDAM(of: str, fdam: Mapping[str, Any], **settings: Any) -> nn.Module:  # noqa: N802
+def WithFDAM(of: str, fdam: Mapping[str, Any] | None = None, **settings: Any) -> nn.Module:  # noqa: N802
     """Build what ``of`` names and put FDAM into it: for any ``type`` of a config.
 
     The model is that of ``of`` itself, so checkpoints of the plain model load with their keys, and
@@ -24,12 +24,15 @@ def WithFDAM(of: str, fdam: Mapping[str, Any], **settings: Any) -> nn.Module:  #
         of: The ``type`` that stood here before; ``"mmdet.SwinTransformer"`` for another toolkit's.
         fdam: ``dict(att_inv=True, freq_scale=True)``, as :func:`fdam_mm.apply_fdam` takes them,
             with ``include``, ``exclude`` and ``strict`` where needed; a missing layer is left out.
+            None is the plain model.
         **settings: Those of ``of``.
 
     Raises:
         ConfigError: ``fdam`` is no dict of these.
         UnservedError: FDAM cannot serve the model, or a part of it.
     """
+    if fdam is None:
+        return MODELS.build(dict(type=of, **settings))
     if not isinstance(fdam, Mapping) or not set(fdam) <= set(_KEYS):
         raise ConfigError(
             f"fdam of WithFDAM is {fdam!r}, expected a dict of {', '.join(_KEYS)}, such as "

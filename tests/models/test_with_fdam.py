@@ -43,6 +43,13 @@ def test_the_plain_models_keys_load() -> None:
     assert len(list(fdam_parameters(model))) == len(missing)
 
 
+def test_without_fdam_it_is_the_plain_model() -> None:
+    plain = MODELS.build(dict(type="MixVisionTransformer", **_MIT))
+    assert (
+        _build(of="MixVisionTransformer", **_MIT).state_dict().keys() == plain.state_dict().keys()
+    )
+
+
 def test_one_line_in_a_config_that_inherits(tmp_path: Path) -> None:
     (tmp_path / "twin.py").write_text(
         '_base_ = ["mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py"]\n'
@@ -68,7 +75,7 @@ def test_another_toolkits_type_and_patterns() -> None:
     assert not any("att_inv" in key for key in model.state_dict())
 
 
-@pytest.mark.parametrize("fdam", [None, True, dict(attinv=True)])
+@pytest.mark.parametrize("fdam", [True, dict(attinv=True)])
 def test_wrong_settings(fdam: Any) -> None:
     with pytest.raises(ConfigError, match="expected a dict of att_inv"):
         _build(of="MixVisionTransformer", fdam=fdam, **_MIT)
