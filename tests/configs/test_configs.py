@@ -7,7 +7,6 @@ from typing import Any
 import mmseg
 import pytest
 import torch
-from fdam_mm.toolkits.packaged_configs import find_packaged_configs
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
@@ -17,6 +16,7 @@ from fdam_mm.data.demo import aerial
 from fdam_mm.data.demo import coco as demo_coco
 from fdam_mm.data.demo.scenes import CLASSES, PALETTE
 from fdam_mm.layers import AttInv, FreqScale
+from fdam_mm.toolkits.patches.packaged_configs import find_packaged_configs
 from fdam_mm.toolkits.registration import register_toolkit
 
 find_packaged_configs()  # what a training does; alone, this file would not find mmseg's
