@@ -19,8 +19,9 @@ _OWN = "fdam_mm"
 _GetPath = Callable[[str, str], tuple[str, str | None]]
 
 
+@functools.cache
 def find_packaged_configs() -> None:
-    """Look us up, and mmseg by its import name unless ``mmsegmentation`` is installed."""
+    """Once: look us up, and mmseg by its import name unless ``mmsegmentation`` is installed."""
     MODULE2PACKAGE[_OWN] = _OWN
     Config._get_cfg_path = staticmethod(_without_own_scope(Config._get_cfg_path))
     try:
