@@ -14,6 +14,7 @@ _PATTERNS: list[Pattern] = [
     (r"^patch_embed\.norm\.", "stages.0.embed.norm."),
     (r"^levels\.(\d+)\.downsample\.reduction\.", next_stage("embed.proj.")),
     (r"^levels\.(\d+)\.downsample\.norm\.", next_stage("embed.norm.")),
+    (r"^(levels\.\d+\.blocks\.\d+)\.attn\.", r"\1.mixer."),
     (r"^levels\.(\d+)\.", r"stages.\1."),
     (r"\.gamma([12])$", r".gamma_\1"),
     (r"^norm(\d+)\.", r"out_norms.\1."),

@@ -23,16 +23,14 @@ from fdam_mm.models.fdam_cfg import parse_fdam
 from .arguments import check_counts, check_numbers, check_per_stage, check_positive
 from .checkpointing import run
 from .foreign_words import MAMBAVISION, Word, refuse_foreign
-from .mlp import Mlp
+from .pre_norm import PreNormBlock
 from .staged import (
     MapSequential,
     Stage,
     StagedBackbone,
     check_heads,
     check_lengths,
-    make_freq_scale,
     pad_to_multiple,
-    scaled,
 )
 from .stages import linear_ramp, reset_linears
 from .windows import WindowAttention, from_windows, to_windows
@@ -117,53 +115,13 @@ class Mixer(nn.Module):
         return from_windows(out, self.window_size, (x.shape[1], x.shape[2]))
 
 
-class Block(nn.Module):
-    """Scan or attention within windows, and an MLP; FreqScale acts on what each adds.
-
-    ::
-
-        a = mixer(norm1(x));  x = x + drop_path(gamma_1 * (a + FreqScale_1(a)))
-        m = mlp(norm2(x));    x = x + drop_path(gamma_2 * (m + FreqScale_2(m)))
-
-    Shape: (B, H, W, C), of whole windows, -> the same.
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        mixer: nn.Module,
-        mlp_ratio: float,
-        drop_path: float,
-        layer_scale_init: float | None,
-        freq_scale: Mapping[str, Any] | None,
-    ) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(dim)
-        self.mixer = mixer
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = Mlp(dim, int(dim * mlp_ratio))
-        self.drop_path = DropPath(drop_path)
-        self.freq_scale_1 = make_freq_scale(dim, freq_scale)
-        self.freq_scale_2 = make_freq_scale(dim, freq_scale)
-        self.gamma_1 = self.gamma_2 = None
-        if layer_scale_init is not None:
-            self.gamma_1 = nn.Parameter(torch.full((dim,), layer_scale_init))
-            self.gamma_2 = nn.Parameter(torch.full((dim,), layer_scale_init))
-
-    def forward(self, x: Tensor) -> Tensor:
-        a = scaled(self.mixer(self.norm1(x)), self.freq_scale_1)
-        x = x + self.drop_path(a if self.gamma_1 is None else self.gamma_1 * a)
-        m = scaled(self.mlp(self.norm2(x)), self.freq_scale_2)
-        return x + self.drop_path(m if self.gamma_2 is None else self.gamma_2 * m)
-
-
 class WindowStage(nn.Module):
     """A stage that fills its map up to whole windows once, and keeps that through its blocks.
 
     Shape: (B, H_in, W_in, C_in) -> (B, H, W, C), what was filled up cut off again.
     """
 
-    def __init__(self, embed: nn.Module, blocks: Sequence[Block], window_size: int) -> None:
+    def __init__(self, embed: nn.Module, blocks: Sequence[PreNormBlock], window_size: int) -> None:
         super().__init__()
         self.embed, self.window_size = embed, window_size
         self.blocks = nn.ModuleList(blocks)
@@ -284,7 +242,7 @@ class MambaVision(StagedBackbone):
             mixer: nn.Module = Mixer(dim, window_sizes[stage - 2])
             if index >= ceil(depths[stage] / 2):
                 mixer = WindowAttention(dim, num_heads[stage], window_sizes[stage - 2], **att_inv)
-            return Block(dim, mixer, mlp_ratio, drop_path, layer_scale_init, freq_scale)
+            return PreNormBlock(dim, mixer, mlp_ratio, drop_path, layer_scale_init, freq_scale)
 
         embed = stem(in_channels, stem_channels, embed_dims[0])
         for stage, rates in enumerate(linear_ramp(drop_path_rate, depths)):

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mmcv.cnn.bricks import DropPath
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,7 +28,7 @@ from .arguments import (
 )
 from .foreign_words import NAT as NAT_WORDS
 from .foreign_words import Word, refuse_foreign
-from .mlp import Mlp
+from .pre_norm import PreNormBlock
 from .staged import (
     Stage,
     StagedBackbone,
@@ -37,8 +36,6 @@ from .staged import (
     channels_last,
     check_heads,
     check_lengths,
-    make_freq_scale,
-    scaled,
 )
 from .stages import linear_ramp, reset_linears
 
@@ -115,46 +112,6 @@ class NeighbourhoodAttention(nn.Module):
         y = neighbourhood_attention(q, k, v, self.rpb, self.dilation)
         v, y = (t[:, :, :height, :width].permute(0, 2, 3, 1, 4).flatten(3) for t in (v, y))
         return self.proj(self.att_inv(x, v, y))
-
-
-class Block(nn.Module):
-    """NAT's block; FreqScale acts on what each sub-layer adds, before LayerScale and drop-path.
-
-    ::
-
-        a = attn(norm1(x));  x = x + drop_path(gamma_1 * (a + FreqScale_1(a)))
-        m = mlp(norm2(x));   x = x + drop_path(gamma_2 * (m + FreqScale_2(m)))
-
-    Shape: (B, H, W, C) -> the same.
-    """
-
-    def __init__(
-        self,
-        attn: NeighbourhoodAttention,
-        dim: int,
-        mlp_ratio: float,
-        drop_path: float,
-        layer_scale_init: float | None,
-        freq_scale: Mapping[str, Any] | None,
-    ) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(dim)
-        self.attn = attn
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = Mlp(dim, int(dim * mlp_ratio))
-        self.drop_path = DropPath(drop_path)
-        self.freq_scale_1 = make_freq_scale(dim, freq_scale)
-        self.freq_scale_2 = make_freq_scale(dim, freq_scale)
-        self.gamma_1 = self.gamma_2 = None
-        if layer_scale_init is not None:
-            self.gamma_1 = nn.Parameter(torch.full((dim,), layer_scale_init))
-            self.gamma_2 = nn.Parameter(torch.full((dim,), layer_scale_init))
-
-    def forward(self, x: Tensor) -> Tensor:
-        a = scaled(self.attn(self.norm1(x)), self.freq_scale_1)
-        x = x + self.drop_path(a if self.gamma_1 is None else self.gamma_1 * a)
-        m = scaled(self.mlp(self.norm2(x)), self.freq_scale_2)
-        return x + self.drop_path(m if self.gamma_2 is None else self.gamma_2 * m)
 
 
 @MODELS.register_module()
@@ -259,7 +216,9 @@ class NAT(StagedBackbone):
                 attn = NeighbourhoodAttention(
                     dim, num_heads[stage], kernel_size, dilation, qkv_bias, **att_inv
                 )
-                blocks.append(Block(attn, dim, mlp_ratio, rate, layer_scale_init, freq_scale))
+                blocks.append(
+                    PreNormBlock(dim, attn, mlp_ratio, rate, layer_scale_init, freq_scale)
+                )
             self.stages.append(Stage(embed, blocks))
         for index in self.out_indices:
             self.out_norms[str(index)] = nn.LayerNorm(embed_dims[index])

@@ -1,0 +1,51 @@
+"""The block that NAT and MambaVision share."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmcv.cnn.bricks import DropPath
+from torch import Tensor, nn
+
+from .mlp import Mlp
+from .staged import make_freq_scale, scaled
+
+
+class PreNormBlock(nn.Module):
+    """A mixer of tokens and an MLP; FreqScale acts on what each adds, before LayerScale.
+
+    ::
+
+        a = mixer(norm1(x));  x = x + drop_path(gamma_1 * (a + FreqScale_1(a)))
+        m = mlp(norm2(x));    x = x + drop_path(gamma_2 * (m + FreqScale_2(m)))
+
+    Shape: (B, H, W, C) -> the same.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        mixer: nn.Module,
+        mlp_ratio: float,
+        drop_path: float,
+        layer_scale_init: float | None,
+        freq_scale: Mapping[str, Any] | None,
+    ) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim)
+        self.mixer = mixer
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+        self.drop_path = DropPath(drop_path)
+        self.freq_scale_1 = make_freq_scale(dim, freq_scale)
+        self.freq_scale_2 = make_freq_scale(dim, freq_scale)
+        self.gamma_1 = self.gamma_2 = None
+        if layer_scale_init is not None:
+            self.gamma_1 = nn.Parameter(torch.full((dim,), layer_scale_init))
+            self.gamma_2 = nn.Parameter(torch.full((dim,), layer_scale_init))
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = scaled(self.mixer(self.norm1(x)), self.freq_scale_1)
+        x = x + self.drop_path(a if self.gamma_1 is None else self.gamma_1 * a)
+        m = scaled(self.mlp(self.norm2(x)), self.freq_scale_2)
+        return x + self.drop_path(m if self.gamma_2 is None else self.gamma_2 * m)
