@@ -21,6 +21,7 @@ COMMANDS: Commands = {
     "test": Command("test", "evaluate a checkpoint"),
     "predict": Command("predict", "predict pictures, folders and GeoTIFFs of any size"),
     "data": {
+        "inspect": Command("data_inspect", "what a folder of pictures and labels holds"),
         "prepare": Command("prepare", "unpack and check ADE20K, COCO or DOTA"),
         "check": Command("check", "read every picture and label of a config"),
         "demo": Command("demo_set", "draw a small labelled set to try things on"),

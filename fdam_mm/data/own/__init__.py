@@ -1,0 +1,45 @@
+"""Own data: a folder of pictures and labels of any usual format, looked at, read and converted.
+
+from fdam_mm.data.own import inspect
+
+found = inspect("photos/")
+found.task, found.format, [c.name for c in found.classes]
+labels = found.labelled.read(found.labelled.pictures[0])
+"""
+
+from .inspecting import inspect
+from .inspection import ClassFacts, Inspection, PictureFacts
+from .labelled import (
+    ClassInfo,
+    LabelledObject,
+    LabelledPicture,
+    LabelledSet,
+    Labels,
+    ObjectLabels,
+    PanopticLabels,
+    PanopticSegment,
+    Part,
+    SemanticLabels,
+    Task,
+)
+from .registry import READERS, open_labelled
+
+__all__ = [
+    "READERS",
+    "ClassFacts",
+    "ClassInfo",
+    "Inspection",
+    "LabelledObject",
+    "LabelledPicture",
+    "LabelledSet",
+    "Labels",
+    "ObjectLabels",
+    "PanopticLabels",
+    "PanopticSegment",
+    "Part",
+    "PictureFacts",
+    "SemanticLabels",
+    "Task",
+    "inspect",
+    "open_labelled",
+]

@@ -1,0 +1,98 @@
+"""Names and colours of classes that text files beside the labels give."""
+
+import csv
+import json
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from fdam_mm.data.own.folder import Folder, read_text
+from fdam_mm.errors import LabelError
+
+Colour = tuple[int, int, int]
+FILES = (
+    "classes.txt", "class_names.txt", "labels.txt", "classes.json", "labelmap.txt",
+    "class_dict.csv", "label_colors.txt", "obj.names",
+)  # fmt: skip
+_MOST = 65536
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """Names by the number that the labels have, and their colours."""
+
+    names: dict[int, str]
+    colours: dict[int, Colour]
+
+    def by_colour(self) -> dict[Colour, str]:
+        """Names by colour."""
+        return {colour: self.names[number] for number, colour in self.colours.items()}
+
+
+def class_names(folder: Folder) -> ClassNames | None:
+    """What the file that lies nearest to the root says; None where there is none.
+
+    Read are a name a line (numbered from 0, or ``7: name``), ``labelmap.txt`` (CVAT:
+    ``name:r,g,b::``), ``class_dict.csv`` (``name,r,g,b``), ``label_colors.txt`` (``r g b name``),
+    and a JSON list or mapping.
+
+    Raises:
+        LabelError: The file cannot be read.
+    """
+    file = folder.named(*FILES)
+    if file is None:
+        return None
+    path = folder.path(file)
+    try:
+        text = read_text(path)
+        rows = _from_json(text) if file.suffix == ".json" else _from_text(text, file)
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
+        raise LabelError(f"{path}: unreadable ({error}), expected names of classes") from error
+    names, colours = {}, {}
+    for number, name, colour in rows[:_MOST]:
+        names[number] = name
+        if colour is not None:
+            colours[number] = colour
+    return ClassNames(names, colours)
+
+
+Row = tuple[int, str, Colour | None]
+
+
+def _from_json(text: str) -> list[Row]:
+    data = json.loads(text)
+    if isinstance(data, dict):
+        return [(int(key), str(value), None) for key, value in data.items()]
+    if isinstance(data, list):
+        return [(number, str(name), None) for number, name in enumerate(data)]
+    raise ValueError("neither a list nor a mapping")
+
+
+def _from_text(text: str, file: PurePosixPath) -> list[Row]:
+    lines = [line.strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    if file.suffix == ".csv":
+        cells = [[cell.strip() for cell in row] for row in csv.reader(lines)]
+        rows = [row for row in cells if len(row) >= 4 and row[1].isdigit()]
+        return [(i, row[0], _colour(row[1:4])) for i, row in enumerate(rows)]
+    found: list[Row] = []
+    for line in lines:
+        colours = re.fullmatch(r"(.+?):(\d+),(\d+),(\d+):.*", line)
+        first = re.fullmatch(r"(\d+)\s+(\d+)\s+(\d+)\s+(.+)", line)
+        numbered = re.fullmatch(r"(\d+)\s*[:\t=,]\s*(.+)", line)
+        if colours:
+            found.append((len(found), colours[1], _colour(colours.groups()[1:])))
+        elif first and file.name.lower() == "label_colors.txt":
+            found.append((len(found), first[4], _colour(first.groups()[:3])))
+        elif numbered:
+            found.append((int(numbered[1]), numbered[2], None))
+        else:
+            found.append((len(found), line, None))
+    return found
+
+
+def _colour(values: object) -> Colour:
+    red, green, blue = (int(value) for value in values)  # type: ignore[attr-defined]
+    if not all(0 <= value <= 255 for value in (red, green, blue)):
+        raise ValueError(f"the colour {red}, {green}, {blue}")
+    return red, green, blue
