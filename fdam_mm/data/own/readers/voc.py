@@ -169,7 +169,8 @@ def _read(folder: Folder, file: PurePosixPath) -> list[tuple[str, LabelledObject
             raise LabelError(f"{path}: object {number}: {error}") from error
         difficult = _text(element, "difficult")
         attributes = {key: _text(element, key) for key in _TEXTS if _text(element, key)}
-        left, top, right, bottom = (side - 1 for side in sides)  # VOC's pixels count from 1
+        # VOC's pixels count from 1, and a box holds its last ones
+        left, top, right, bottom = sides[0] - 1, sides[1] - 1, sides[2], sides[3]
         labelled = LabelledObject(
             -1, (left, top, right, bottom), parts,
             difficult=int(difficult) if difficult.isdecimal() else 0, attributes=attributes,

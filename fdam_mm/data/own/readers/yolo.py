@@ -2,7 +2,8 @@
 
 Five numbers are a box (centre, width, height), nine the corners of a rotated box, more a polygon.
 ``data.yaml`` (or ``classes.txt``) has the names of the classes. Nine numbers may be a polygon of
-four points too: where all lines of a set have nine they are taken as rotated boxes.
+four points too: where all lines of a set have nine, and some are not upright, they are rotated
+boxes.
 """
 
 from pathlib import PurePosixPath
@@ -22,7 +23,7 @@ from fdam_mm.data.own.labelled import (
     Task,
 )
 from fdam_mm.data.own.pairs import name_of, pair
-from fdam_mm.data.own.shapes import box_of
+from fdam_mm.data.own.shapes import box_of, is_upright
 from fdam_mm.data.pictures.header import read_header
 from fdam_mm.errors import LabelError
 
@@ -116,7 +117,7 @@ def open_set(folder: Folder) -> LabelledSet:
             place, _, rest = str(error).partition(": ")
             found, _, expected = rest.rpartition(", expected ")
             problems.append(Problem(folder.root / place, found, expected))
-    lengths = {len(row.values) for found in rows.values() for row in found}
+    every = [row.values for found in rows.values() for row in found]
     numbers = {row.category for found in rows.values() for row in found}
     unnamed = sorted(numbers - names.keys())
     if unnamed:
@@ -125,7 +126,7 @@ def open_set(folder: Folder) -> LabelledSet:
     names |= {number: f"class_{number}" for number in unnamed}
     order = sorted(names)
     label_of = {number: label for label, number in enumerate(order)}
-    task, details = _kind(lengths)
+    task, details = _kind(every)
     if is_pose:
         raise LabelError(
             f"{folder.root}: data.yaml has kpt_shape: points of bodies, expected boxes or polygons"
@@ -159,8 +160,9 @@ def open_set(folder: Folder) -> LabelledSet:
     )  # fmt: skip
 
 
-def _kind(lengths: set[int]) -> tuple[Task, str]:
-    if lengths == {8}:
+def _kind(rows: list[np.ndarray]) -> tuple[Task, str]:
+    lengths = {len(values) for values in rows}
+    if lengths == {8} and not all(is_upright(values.reshape(4, 2)) for values in rows):
         return "oriented", "corners of rotated boxes"
     if lengths - {4}:
         return "instance", "polygons" if 4 not in lengths else "polygons and boxes"
