@@ -7,6 +7,7 @@ found.task, found.format, [c.name for c in found.classes]
 labels = found.labelled.read(found.labelled.pictures[0])
 """
 
+from .converting import TARGETS, Conversion, convert
 from .inspecting import inspect
 from .inspection import ClassFacts, Inspection, PictureFacts
 from .labelled import (
@@ -26,8 +27,10 @@ from .registry import READERS, open_labelled
 
 __all__ = [
     "READERS",
+    "TARGETS",
     "ClassFacts",
     "ClassInfo",
+    "Conversion",
     "Inspection",
     "LabelledObject",
     "LabelledPicture",
@@ -40,6 +43,7 @@ __all__ = [
     "PictureFacts",
     "SemanticLabels",
     "Task",
+    "convert",
     "inspect",
     "open_labelled",
 ]

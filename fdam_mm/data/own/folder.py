@@ -111,7 +111,8 @@ class Folder:
         the only one of its name, or the only one of the split. None where there is none, or
         several.
         """
-        for base in (start, PurePosixPath()):
+        tops = (start, PurePosixPath(), PurePosixPath("images"), start.parent / "images")
+        for base in [*([top / split for top in tops] if split else ()), *tops]:
             place = self.inside(name, base)
             if place is not None and self.has(place):
                 return place

@@ -32,6 +32,7 @@ from .registry import open_labelled
 from .shapes import area_of
 
 _LEAST_SHARE = 0.5  # of a rotated box on its picture, as check_data asks for
+UNLABELLED = "a picture without labels, which is left out"
 _MOST_NAMED = 8  # faults of one picture that are named
 
 
@@ -139,8 +140,7 @@ def _look_at(
         problems.append(_problem(error, picture.image))
     is_yolo_background = labelled.format == "yolo" and not has_labels
     if labelled.task != "unlabelled" and not has_labels and not is_yolo_background:
-        text = "a picture without labels, which is left out"
-        problems.append(Problem(picture.image, text, "labels, or the picture elsewhere"))
+        problems.append(Problem(picture.image, UNLABELLED, "labels, or the picture elsewhere"))
     elif labelled.task != "unlabelled" and header is not None:
         try:
             if picture.pixels is not None and not check:

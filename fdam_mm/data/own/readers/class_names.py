@@ -19,10 +19,17 @@ _MOST = 65536
 
 @dataclass(frozen=True)
 class ClassNames:
-    """Names by the number that the labels have, and their colours."""
+    """Names of classes.
+
+    Attributes:
+        names: By the number that the labels have.
+        colours: By the same.
+        are_numbered: Whether the file says the numbers itself; else names are counted from 0.
+    """
 
     names: dict[int, str]
     colours: dict[int, Colour]
+    are_numbered: bool = False
 
     def by_colour(self) -> dict[Colour, str]:
         """Names by colour."""
@@ -34,7 +41,8 @@ def class_names(folder: Folder) -> ClassNames | None:
 
     Read are a name a line (numbered from 0, or ``7: name``), ``labelmap.txt`` (CVAT:
     ``name:r,g,b::``), ``class_dict.csv`` (``name,r,g,b``), ``label_colors.txt`` (``r g b name``),
-    and a JSON list or mapping.
+    and a JSON list (of names, or of ``{"value": 0, "name": "sky", "color": [0, 0, 255]}``) or
+    mapping.
 
     Raises:
         LabelError: The file cannot be read.
@@ -46,14 +54,14 @@ def class_names(folder: Folder) -> ClassNames | None:
     try:
         text = read_text(path)
         rows = _from_json(text) if file.suffix == ".json" else _from_text(text, file)
-    except (OSError, ValueError, RecursionError, csv.Error) as error:
+    except (OSError, TypeError, ValueError, RecursionError, csv.Error) as error:
         raise LabelError(f"{path}: unreadable ({error}), expected names of classes") from error
     names, colours = {}, {}
     for number, name, colour in rows[:_MOST]:
         names[number] = name
         if colour is not None:
             colours[number] = colour
-    return ClassNames(names, colours)
+    return ClassNames(names, colours, file.suffix == ".json" and '"value"' in text)
 
 
 Row = tuple[int, str, Colour | None]
@@ -64,8 +72,15 @@ def _from_json(text: str) -> list[Row]:
     if isinstance(data, dict):
         return [(int(key), str(value), None) for key, value in data.items()]
     if isinstance(data, list):
-        return [(number, str(name), None) for number, name in enumerate(data)]
+        return [_from_entry(number, entry) for number, entry in enumerate(data)]
     raise ValueError("neither a list nor a mapping")
+
+
+def _from_entry(number: int, entry: object) -> Row:
+    if not isinstance(entry, dict):
+        return number, str(entry), None
+    colour = _colour(entry["color"]) if entry.get("color") else None
+    return int(entry.get("value", number)), str(entry.get("name")), colour
 
 
 def _from_text(text: str, file: PurePosixPath) -> list[Row]:

@@ -193,9 +193,10 @@ def classes_of(
             names = {value: f"class_{value}" for value in sorted(numbers)}
     else:
         names = given.names
-        if numbers <= {0, IGNORED} and IGNORED in numbers and names.keys() == {0, 1}:
-            names = {0: names[0], IGNORED: names[1]}
-        elif _counts_from_one(numbers, names):
+        is_counted = not given.are_numbered
+        if is_counted and numbers <= {0, IGNORED} and IGNORED in numbers and len(names) == 2:
+            names = {0: names[min(names)], IGNORED: names[max(names)]}
+        elif is_counted and _counts_from_one(numbers, names):
             names = {number + 1: name for number, name in names.items()}
         unknown = sorted(numbers - names.keys() - {IGNORED})
         if unknown and not (unknown == [0] and min(names, default=0) == 1):
