@@ -20,3 +20,4 @@ lsknet_s_optim_wrapper = dict(
     constructor="FDAMOptimWrapperConstructor",
     optimizer=dict(_delete_=True, type="AdamW", lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05),
 )
+auto_scale_lr = dict(enable=False, base_batch_size=8)

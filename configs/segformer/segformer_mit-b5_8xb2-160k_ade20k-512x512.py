@@ -8,3 +8,4 @@ checkpoint = "pretrain/mit_b5_20220624-658746d9.pth"
 model = dict(backbone=dict(type="FDAMMixVisionTransformer", init_cfg=dict(checkpoint=checkpoint)))
 # unlike mmseg's: no weight decay on any 1-D parameter
 optim_wrapper = dict(constructor="FDAMOptimWrapperConstructor")
+auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -36,8 +36,12 @@ def listing(names: list[str]) -> str:
 
 
 def _tensors(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    """The floating tensors in ``value`` under dotted names; those of one byte as float32."""
+    """The floating tensors in ``value`` under dotted names; those of one byte as float32.
+
+    Of tensors that are shared out over processes (DTensor), this process's part.
+    """
     if isinstance(value, Tensor):
+        value = getattr(value, "to_local", lambda: value)()
         if value.is_floating_point() or value.is_complex():
             yield name, value.float() if value.itemsize == 1 else value
         return

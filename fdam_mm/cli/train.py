@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from fdam_mm.checkpoints.loading import allowing_pickle
 from fdam_mm.training.building import build_runner
 from fdam_mm.training.config import refuse_overwriting, require_data, require_parts
+from fdam_mm.training.learning_rate import enable_auto_scale_lr
 from fdam_mm.training.precision import enable_amp
 from fdam_mm.training.sole_training import sole_training
 from fdam_mm.training.teardown import end_together
@@ -28,6 +29,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="go on from the newest checkpoint of the work folder, or from this one; without any, "
         "start, so that a job that is queued again can always say it",
     )
+    arguments.add_argument(
+        "--auto-scale-lr",
+        action="store_true",
+        help="learning rate x total batch / the config's auto_scale_lr.base_batch_size",
+    )
     args = arguments.parse_args(argv)
     config = run_config(args)
     if args.resume == "auto":
@@ -38,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     require_data(config, "train", "val")
     if args.amp:
         enable_amp(config)
+    if args.auto_scale_lr:
+        enable_auto_scale_lr(config)
     first = os.environ.get("RANK", "0") == "0"  # of a distributed training
     with sole_training(config.work_dir) if first else nullcontext():
         refuse_overwriting(config)

@@ -14,6 +14,7 @@ from .layer_decay import FDAMOptimWrapperConstructor
 from .precision import BFloat16OptimWrapper
 from .resuming import MissedValidationHook, ResumingHook
 from .runner import FDAMRunner
+from .sharded_runner import FDAMShardedRunner
 from .waiting_gradients import WaitingGradientsHook
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "FDAMFlexibleRunner",
     "FDAMOptimWrapperConstructor",
     "FDAMRunner",
+    "FDAMShardedRunner",
     "FiniteHook",
     "InterruptHook",
     "MeanLossHook",

@@ -6,11 +6,12 @@ from numbers import Real
 from typing import Any, Literal
 
 import torch
-from mmengine.dist import all_gather_object, get_world_size
+from mmengine.dist import all_gather_object, all_reduce, get_world_size
 from mmengine.hooks import CheckpointHook, EMAHook, Hook
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
 from fdam_mm.checkpoints.finite import listing, non_finite
@@ -73,7 +74,12 @@ class FiniteHook(Hook):
         """An optimizer passes over parameters without a gradient."""
         params = [p for group in optimizer.param_groups for p in group["params"]]
         gradients = [p.grad for p in params if p.grad is not None]
-        if torch.nn.utils.get_total_norm(gradients, norm_type=math.inf).isfinite():
+        parts = [g.to_local() if isinstance(g, DTensor) else g for g in gradients]
+        norm = torch.nn.utils.get_total_norm([p for p in parts if p.numel()], norm_type=math.inf)
+        bad = (~norm.isfinite()).float()
+        if any(isinstance(gradient, DTensor) for gradient in gradients):
+            all_reduce(bad, op="max")
+        if not bad:
             return
         self._skipped = True
         for param in params:

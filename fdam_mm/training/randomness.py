@@ -73,8 +73,10 @@ class SeededBatches(Sampler[list[Any]]):
         rank, world_size = get_dist_info()
         for number, indices in rest:
             batch = _Batch(indices)
-            place = (self.seed, SAMPLE, self.epoch, number)
-            batch.keys = [(*place, slot * world_size + rank) for slot in range(len(batch))]
+            size = getattr(self.batches, "batch_size", len(batch))
+            first = number * size * world_size + rank  # its place among the samples of this pass
+            places = [first + slot * world_size for slot in range(len(batch))]
+            batch.keys = [(self.seed, SAMPLE, self.epoch, place) for place in places]
             yield batch
 
     def _numbered(self) -> Iterator[tuple[int, list[Any]]]:

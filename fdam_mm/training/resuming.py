@@ -9,10 +9,12 @@ from mmengine.dist import broadcast, get_rank, get_world_size
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook, EMAHook, Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from torch.utils.data import BatchSampler
 
-from fdam_mm.toolkits.patches.train_loops import begin_anywhere
+from fdam_mm.toolkits.patches.train_loops import EndlessBatches, begin_anywhere
 
 from .finite import optim_wrappers
+from .learning_rate import batch_size, follow_batch, scaled_batches
 from .randomness import ITERATION, VALIDATION, SeededBatches, reseed, seed_samples, seeded_sampler
 
 _KEY = "resuming"  # of what a checkpoint holds for this
@@ -22,6 +24,9 @@ _KINDS = dict(
     samples=int,
     torch=str,
     batch=int,
+    passes=int,
+    samples_done=int,
+    lr_batches=list,
     validated=bool,
     sampler_seed=int,
     early_stopping=list,
@@ -34,11 +39,13 @@ class ResumingHook(Hook):
 
     - All randomness is a function of the seed and of the place in the training, see
       :mod:`fdam_mm.training.randomness`. Checkpoints keep the seeds that were drawn.
-    - An epoch goes on where it was left.
+    - An epoch goes on where it was left, and so does a pass over the data in an iteration-based
+      training: by its samples, so that another number of processes or another batch goes on in
+      the same order.
     - The count of an ``EarlyStoppingHook`` goes on.
     - All processes validate the first one's buffers, which are those that are saved.
 
-    Where a checkpoint lacks this, or the number of processes is another, the warning says so.
+    Where a checkpoint lacks this, or the number of processes is another, the log says so.
     """
 
     priority = "HIGHEST"
@@ -71,10 +78,25 @@ class ResumingHook(Hook):
         if hasattr(sampler, "seed"):  # drawn anew where the config has none
             same = sampler.seed if _seeds_differ(runner) else self._seed
             sampler.seed = state.get("sampler_seed", same)
-        if batches is not None and isinstance(runner.train_loop, EpochBasedTrainLoop):
-            batches.begun = self._batch = state.get("batch", 0)
+        follow_batch(runner, state.get("lr_batches", []))
+        if batches is not None:
+            self._begin(runner, batches, state)
         for hook, kept in zip(_stopping(runner), state.get("early_stopping", ()), strict=False):
             hook.wait_count, hook.best_score = kept
+
+    def _begin(self, runner: Runner, batches: SeededBatches, state: dict[str, Any]) -> None:
+        """Leave out of this pass what the interrupted training had of it."""
+        loop, step = runner.train_loop, _step(runner)
+        done = state.get("samples_done", state.get("batch", 0) * step)  # earlier versions' batch
+        if isinstance(loop, EpochBasedTrainLoop):
+            batches.begun = self._batch = done // step
+        elif not isinstance(loop.dataloader_iterator, EndlessBatches):
+            return  # a loop of another kind
+        elif "samples_done" in state and not loop.fast_forward_on_resume:
+            loop.dataloader_iterator.begin(state.get("passes", 0), done // step)
+        before = [state.get("processes"), state.get("batch_size")]
+        if before != [get_world_size(), batch_size(runner.train_dataloader)]:
+            runner.logger.info(_place(runner, batches, done, before))
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         self._batch = batch_idx + 1
@@ -94,9 +116,16 @@ class ResumingHook(Hook):
         self._validated = runner.iter
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        loop, batches = runner.train_loop, self._batch
+        endless = getattr(loop, "dataloader_iterator", None)
+        if isinstance(endless, EndlessBatches):
+            batches = endless.done
         checkpoint[_KEY] = dict(
             _circumstances(runner),
             batch=self._batch,
+            passes=getattr(runner.train_dataloader.batch_sampler, "epoch", 0),
+            samples_done=batches * _step(runner),
+            lr_batches=scaled_batches(runner),
             validated=self._validated == checkpoint["meta"]["iter"],
             early_stopping=[[h.wait_count, float(h.best_score)] for h in _stopping(runner)],
         )
@@ -164,9 +193,11 @@ def _read(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(state, Mapping):
         return {}
     state = {key: state[key] for key, kind in _KINDS.items() if isinstance(state.get(key), kind)}
-    for key in ("batch", "sampler_seed"):
+    for key in ("batch", "sampler_seed", "passes", "samples_done"):
         if not 0 <= state.get(key, 0) < 2**32:
             del state[key]
+    if not all(type(batch) is int and batch > 0 for batch in state.get("lr_batches", [])):
+        del state["lr_batches"]
     pairs = state.get("early_stopping", [])
     if not all(isinstance(p, list) and list(map(type, p)) == [int, float] for p in pairs):
         del state["early_stopping"]
@@ -189,10 +220,32 @@ def _circumstances(runner: Runner) -> dict[str, Any]:
     dataloader = runner.train_dataloader
     return dict(
         processes=get_world_size(),
-        batch_size=getattr(dataloader.batch_sampler, "batch_size", 1),
+        batch_size=batch_size(dataloader),
         samples=len(dataloader.dataset) if hasattr(dataloader.dataset, "__len__") else 0,
         torch=str(torch.__version__),
     )
+
+
+def _step(runner: Runner) -> int:
+    """Samples of an iteration, of all processes."""
+    return get_world_size() * batch_size(runner.train_dataloader)
+
+
+def _place(runner: Runner, batches: SeededBatches, done: int, before: list[int | None]) -> str:
+    """Where a training with another step than before goes on."""
+    (old, old_size), size = before, batch_size(runner.train_dataloader)
+    text = (
+        f"{get_world_size()} processes with batches of {size} go on where {old} with batches of "
+        f"{old_size} were, after {done} samples of this pass"
+    )
+    if done % _step(runner):
+        text += f"; the last {done % _step(runner)} of them are seen again"
+    if type(batches.batches) is not BatchSampler:
+        kind = type(batches.batches).__name__
+        text += f"; in which order they come is up to each process's {kind}"
+    if not scaled_batches(runner):
+        text += "; the learning rate stays as it is (--auto-scale-lr)"
+    return text
 
 
 def _seeds_differ(runner: Runner) -> bool:

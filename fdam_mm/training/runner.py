@@ -38,6 +38,7 @@ from .finite import require_finite
 from .history import BoundedHistoryHook
 from .hooks import MeanLossHook
 from .interrupting import InterruptHook, Signals
+from .learning_rate import scale_to_batch
 from .levels import check_levels_at_first_batch
 from .optimizers import require_optimizer
 from .parent import end_with_parent, end_workers_with_us
@@ -71,6 +72,7 @@ class FDAMRunner(Runner):
     - Segmentors predict a batch of pictures of several sizes one by one.
     - Every class has a colour, and a test writes its results before a failed drawing ends it.
     - A resumed training is the uninterrupted one (:class:`ResumingHook`).
+    - ``auto_scale_lr`` counts accumulated batches, and the processes of a resumed training.
     - A signal ends a training with a checkpoint (:class:`InterruptHook`).
     - A training that is no longer finite ends (:class:`FiniteHook`, which the config sets as
       ``default_hooks.finite``), and weights that are not finite are never saved.
@@ -171,7 +173,7 @@ class FDAMRunner(Runner):
 
     def scale_lr(self, optim_wrapper: Any, auto_scale_lr: Any = None) -> None:
         with config_errors("the config's auto_scale_lr", self.cfg):
-            super().scale_lr(optim_wrapper, auto_scale_lr)
+            scale_to_batch(self)
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         if fn_name != "before_run":

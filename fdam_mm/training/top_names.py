@@ -27,6 +27,7 @@ _OPTIONAL = (
     "init_weights_for_test_or_val",
     "model_wrapper_cfg",
     "runner_type",
+    "sharding",
     "strategy",
     "sync_bn",
     "tta_model",

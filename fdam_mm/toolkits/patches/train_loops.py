@@ -40,6 +40,9 @@ class EndlessBatches:
     """What an iteration-based loop draws from: one pass over the data after the other.
 
     mmengine's own loads what it skips, unless the sampler can skip and batches are torch's.
+
+    Attributes:
+        done: Batches of this pass that the loop has had.
     """
 
     def __init__(self, dataloader: DataLoader, batches: Batches, sampler: Any) -> None:
@@ -47,13 +50,27 @@ class EndlessBatches:
         self._batches = batches
         self._sampler = sampler
         self._iterator: Any = None
+        self._placed = False
+        self.done = 0
+
+    def begin(self, passes: int, batches: int) -> None:
+        """Go on after some passes over the data and batches of the next.
+
+        The loop's count of iterations, which may have had more or fewer samples, is not asked.
+        """
+        self._placed = True
+        if passes:
+            self._batches.epoch = passes - 1
+            self._next_pass()
+        self.done = self._batches.skip(batches)
 
     def skip_iter(self, num_iters: int) -> None:
         """Leave out batches without loading them."""
-        left = num_iters
+        left = 0 if self._placed else num_iters
         while left > 0:
             skipped = self._batches.skip(left)
             left -= skipped
+            self.done += skipped
             if not skipped:
                 return  # there is no data at all
             if left > 0:
@@ -63,13 +80,16 @@ class EndlessBatches:
         if self._iterator is None:
             self._iterator = iter(self._dataloader)
         try:
-            return next(self._iterator)
+            batch = next(self._iterator)
         except StopIteration:
             self._next_pass()
             self._iterator = iter(self._dataloader)
-            return next(self._iterator)
+            batch = next(self._iterator)
+        self.done += 1
+        return batch
 
     def _next_pass(self) -> None:
+        self.done = 0
         self._batches.next_pass()
         if self._sampler is not None:
             self._sampler.set_epoch(self._batches.epoch)
