@@ -95,7 +95,7 @@ VALUES = [
     Bad("log_level=LOUD", "log_level is 'LOUD', expected DEBUG, INFO, WARNING, ERROR or CRITICAL"),
     Bad("randomness.seed=a", "randomness.seed is 'a', expected a whole number from 0, or None"),
     Bad("resume=maybe", "resume is 'maybe', expected True, False or 'auto'"),
-    Bad("auto_scale_lr=dict(enable=True,base_batch_size=a)", "auto_scale_lr: .*'a'"),
+    Bad("auto_scale_lr=dict(enable=True,base_batch_size=a)", "base_batch_size is 'a', expected"),
     Bad("train_dataloader.batch_size=0", "batch_size is 0, expected a whole number from 1"),
     Bad(
         "train_dataloader.num_workers=two", "num_workers is 'two', expected a whole number from 0"

@@ -1,0 +1,121 @@
+"""FSDP2 trains, saves and resumes as DDP does, and its checkpoints are DDP's."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.training import EMA, VALIDATION, assert_same, losses, state, toy
+from support.trainings import run_all
+
+from fdam_mm.checkpoints import load
+from fdam_mm.errors import ConfigError
+from fdam_mm.training.sharding import find_blocks, shard
+
+SHARDED = dict(runner_type="FDAMShardedRunner")
+
+
+@pytest.fixture(scope="module")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Toys with averages, a validation, accumulated gradients and clipping, on two processes."""
+    root = tmp_path_factory.mktemp("toys")
+    settings: dict[str, Any] = dict(
+        EMA,
+        **VALIDATION,
+        iterations=8,
+        optim_wrapper__accumulative_counts=3,
+        default_hooks__finite=dict(action="skip"),
+    )
+    sharded = {**settings, **SHARDED}
+    middle = str(root / "sharded/iter_4.pth")
+    log = run_all(
+        [
+            dict(work_dir=root / "ddp", settings=settings),
+            dict(work_dir=root / "sharded", settings=sharded),
+            dict(work_dir=root / "resumed", settings=sharded, resume=middle),
+            dict(work_dir=root / "as_ddp", settings=settings, resume=middle),
+            dict(work_dir=root / "plain_ddp", settings=dict(iterations=4)),
+            dict(work_dir=root / "plain_sharded", settings=dict(iterations=4, **SHARDED)),
+        ],
+        root,
+    )
+    (root / "log").write_text(log)
+    return root
+
+
+def assert_close(ours: Any, theirs: Any) -> None:
+    """Two checkpoints are the same but for rounding."""
+    if isinstance(ours, torch.Tensor):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    elif isinstance(ours, dict):
+        assert ours.keys() == theirs.keys()
+        for key in ours:
+            assert_close(ours[key], theirs[key])
+    elif isinstance(ours, list):
+        for one, other in zip(ours, theirs, strict=True):
+            assert_close(one, other)
+
+
+def test_is_ddp(toys: Path) -> None:
+    """Gradients that accumulate are summed up over processes first, hence the rounding."""
+    assert "shared out over 2 processes" in (toys / "log").read_text()
+    assert losses(toys / "sharded") == pytest.approx(losses(toys / "ddp"), rel=1e-5)
+    for step in (2, 4, 6, 8):
+        ours, theirs = (toys / name / f"iter_{step}.pth" for name in ("sharded", "ddp"))
+        assert_close(state(ours), state(theirs))
+    ours, theirs = (load(toys / name / "iter_4.pth") for name in ("sharded", "ddp"))
+    assert_close(ours["waiting_gradients"], theirs["waiting_gradients"])
+
+
+def test_without_accumulation_bit_for_bit(toys: Path) -> None:
+    assert losses(toys / "plain_sharded") == losses(toys / "plain_ddp")
+    ours, theirs = (toys / name / "iter_4.pth" for name in ("plain_sharded", "plain_ddp"))
+    assert_same(state(ours), state(theirs))
+
+
+def test_resumes(toys: Path) -> None:
+    assert "not exactly" not in (toys / "log").read_text()
+    whole = {k: v for k, v in losses(toys / "sharded").items() if k > 4}
+    assert losses(toys / "resumed") == whole
+    assert_same(state(toys / "resumed/iter_8.pth"), state(toys / "sharded/iter_8.pth"))
+    assert losses(toys / "as_ddp") == pytest.approx(whole, rel=1e-5)
+    assert_close(state(toys / "as_ddp/iter_8.pth"), state(toys / "sharded/iter_8.pth"))
+
+
+def test_goes_on_alone(toys: Path) -> None:
+    """On one process nothing is shared out; the samples go on where those of two were."""
+    file = toys / "sharded/iter_6.pth"
+    runner = toy(toys / "alone", iterations=8, resume=True, load_from=str(file), **EMA, **SHARDED)
+    said = []
+    runner.logger.info = lambda text, *_: said.append(str(text))
+    runner.train()
+    place = "1 processes with batches of 2 go on where 2 with batches of 2 were, after 24 samples"
+    assert any(place in text for text in said)
+    assert load(file)["resuming"]["samples_done"] == 24
+    assert load(toys / "alone/iter_8.pth")["resuming"]["samples_done"] == 28
+
+
+@pytest.mark.parametrize(
+    "sharding, message",
+    [
+        (dict(blocks=["nett.*"]), "sharding.blocks: 'nett.*' fits no module"),
+        (dict(param_dtype="int8"), "sharding.param_dtype is 'int8', expected one of float32"),
+    ],
+)
+def test_settings_that_are_none(sharding: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        shard(torch.nn.Sequential(torch.nn.Linear(2, 2)), **sharding)
+
+
+def test_blocks_are_those_of_stacks() -> None:
+    def block() -> torch.nn.Module:
+        return torch.nn.TransformerEncoderLayer(8, 2, 16)
+
+    stage = torch.nn.Module()
+    stage.blocks = torch.nn.ModuleList(block() for _ in range(2))
+    model = torch.nn.Module()
+    model.stem = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 1), torch.nn.BatchNorm2d(8))
+    model.stages = torch.nn.ModuleList([stage])
+    model.head = torch.nn.ModuleList([block()])
+    assert find_blocks(model) == ["stages.0.blocks.0", "stages.0.blocks.1", "head.0"]
