@@ -27,6 +27,7 @@ COMMANDS: Commands = {
         "check": Command("check", "read every picture and label of a config"),
         "demo": Command("demo_set", "draw a small labelled set to try things on"),
     },
+    "report": Command("report", "a page of a training, or of several side by side"),
     "flops": Command("flops", "parameters and FLOPs, plain beside FDAM"),
     "bench": Command("bench", "time and memory of FDAM beside plain, textbook and mmseg"),
     "demo": Command("demo", "train a small model on a drawn set and show what it finds"),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from fdam_mm.checkpoints.loading import allowing_pickle
+from fdam_mm.training.backends import BACKENDS, add_backend
 from fdam_mm.training.building import build_runner
 from fdam_mm.training.config import refuse_overwriting, require_data, require_parts
 from fdam_mm.training.learning_rate import enable_auto_scale_lr
@@ -34,8 +35,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         action="store_true",
         help="learning rate x total batch / the config's auto_scale_lr.base_batch_size",
     )
+    for name in BACKENDS:
+        arguments.add_argument(
+            f"--{name}", action="store_true", help=f"also log to {name} (pip install {name})"
+        )
     args = arguments.parse_args(argv)
     config = run_config(args)
+    for name in BACKENDS:
+        if getattr(args, name):
+            add_backend(config, name)
     if args.resume == "auto":
         config.resume = "auto"
     elif args.resume:

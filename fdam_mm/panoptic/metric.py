@@ -43,6 +43,8 @@ class CocoPanopticQuality(BaseMetric):
     """
 
     default_prefix = "coco_panoptic"
+    by_class: dict[str, dict[str, float]]
+    """PQ, SQ and RQ in percent of each class, by its name, as last computed."""
 
     def __init__(
         self,
@@ -77,6 +79,10 @@ class CocoPanopticQuality(BaseMetric):
         )
         names = [category["name"] for category in categories]
         table = dict(zip(names, map(panoptic_quality, counts[:, None]), strict=True))
+        self.by_class = {
+            column: {name: 100 * quality[column.lower()] for name, quality in table.items()}
+            for column in ("PQ", "SQ", "RQ")
+        }
         logger = MMLogger.get_current_instance()
         print_panoptic_table(quality, table if self.classwise else None, logger)
         return parse_pq_results(quality)

@@ -44,6 +44,7 @@ from .optimizers import require_optimizer
 from .parent import end_with_parent, end_workers_with_us
 from .resumable import require_resumable
 from .resuming import MissedValidationHook, ResumingHook
+from .run_record import write_record
 from .sole_training import sole_training
 from .unwrapping import bare_model
 from .waiting_gradients import WaitingGradientsHook, share_waiting_gradients
@@ -85,6 +86,7 @@ class FDAMRunner(Runner):
         alone = sole_training(self.work_dir) if is_main_process() else nullcontext()
         with alone, full_disk_errors(self.work_dir), self._reading(), self.signals:
             self._write_config()
+            self._write_record()
             return super().train()
 
     def val(self) -> dict[str, float]:
@@ -108,6 +110,10 @@ class FDAMRunner(Runner):
     @master_only
     def _write_config(self) -> None:
         write_atomically(self._config_file(), self.cfg.dump())
+
+    @master_only
+    def _write_record(self) -> None:
+        write_record(self.log_dir)
 
     def _config_file(self) -> Path:
         return Path(self.work_dir) / Path(self.cfg.filename or f"{self.timestamp}.py").name

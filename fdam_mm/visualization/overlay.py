@@ -42,18 +42,19 @@ def draw_boxes(
     image: np.ndarray,
     boxes: np.ndarray,
     labels: np.ndarray,
-    scores: np.ndarray,
+    scores: np.ndarray | None,
     classes: Sequence[str],
     palette: Sequence[Colour],
 ) -> np.ndarray:
-    """Draw upright boxes (N, 4) with the names of their classes and their scores."""
+    """Draw upright boxes (N, 4) with the names of their classes and their scores, if any."""
     drawn = np.ascontiguousarray(image).copy()
-    for (left, top, right, bottom), label, score in zip(
-        boxes.round().astype(int).tolist(), labels.tolist(), scores.tolist(), strict=True
+    notes = [""] * len(boxes) if scores is None else [f" {score:.2f}" for score in scores]
+    for (left, top, right, bottom), label, note in zip(
+        boxes.round().astype(int).tolist(), labels.tolist(), notes, strict=True
     ):
         colour = tuple(int(value) for value in palette[label])
         cv2.rectangle(drawn, (left, top), (right, bottom), colour, 2)
-        text = f"{classes[label]} {score:.2f}"
+        text = f"{classes[label]}{note}"
         (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, _LETTER_SIZE, 1)
         base = max(top, height + 6)
         cv2.rectangle(drawn, (left, base - height - 6), (left + width + 4, base), colour, -1)
