@@ -69,6 +69,10 @@ class CheckpointMismatchError(CheckpointError):
     """A checkpoint whose keys or shapes do not fit the model."""
 
 
+class OperationError(FDAMError, RuntimeError):
+    """mmcv was not compiled with an operation that a model needs; names it and what to do."""
+
+
 class DivergedError(FDAMError, ArithmeticError):
     """A training's losses or weights are no longer finite numbers; the message says where."""
 

@@ -7,7 +7,8 @@
 # torch comes first, because mmcv is compiled against it: seconds where PIP_FIND_LINKS points to a
 # folder that holds its wheel, else minutes, said before they start. With an NVIDIA GPU, or
 # FORCE_CUDA=1, mmcv gets its CUDA operations, for the GPUs seen or TORCH_CUDA_ARCH_LIST
-# (docs/gpu.md). PYTHON chooses the interpreter, and with --light TORCH the version of torch.
+# (docs/gpu.md). With MMCV_WITH_OPS=0 mmcv has no operations and nothing is compiled: segmentation
+# and Mask DINO need none. PYTHON chooses the interpreter, and with --light TORCH the torch.
 # examples:
 #   PYTHON=python3.12 tools/install.sh ~/environments/fdam
 #   FORCE_CUDA=1 TORCH_CUDA_ARCH_LIST=9.0 tools/install.sh
@@ -25,21 +26,22 @@ pinned() { grep -E "^($1)==" "$root/requirements.txt"; }
 for_light="numpy|pillow|opencv-python-headless|pycocotools|safetensors|shapely|tqdm|timm|onedl-mmengine"
 for_light+="|pytest|pytest-xdist|hypothesis|ruff|mypy"
 
-case "${1:-}" in -h|--help) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;; esac
+case "${1:-}" in -h|--help) sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;; esac
 [[ $venv = /* ]] || venv=$PWD/$venv
 
 # Nothing to do where this very installation is already there. One with CUDA serves a machine
-# without a GPU as well.
+# without a GPU as well, and one with operations whoever needs none.
 device=cpu
 has_gpu() { nvidia-smi -L 2>/dev/null | grep -q GPU; }
 if [[ ${FORCE_CUDA:-} = 1 ]] || { [[ ${FORCE_CUDA:-} != 0 ]] && has_gpu; }; then
   device="cuda ${TORCH_CUDA_ARCH_LIST:-}"
 fi
+[[ ${MMCV_WITH_OPS:-} = 0 ]] && device=bare
 stamp=$(cd "$root" && cat requirements.txt pyproject.toml tools/install.sh tools/install_mmcv.py \
   tools/building/cuda_target.py | cksum)
 there=$(cat "$venv/.fdam_mm" 2>/dev/null || true)
 case $device/$there in
-  */"$stamp $root $device" | cpu/"$stamp $root cuda"*) exit 0 ;;
+  */"$stamp $root $device" | cpu/"$stamp $root cuda"* | bare/"$stamp $root c"*) exit 0 ;;
   */"$stamp $root "*) [[ $light ]] && exit 0 ;;
 esac
 

@@ -4,6 +4,7 @@
 With an NVIDIA GPU or FORCE_CUDA=1 they are compiled for the GPUs seen, or for
 TORCH_CUDA_ARCH_LIST, by an nvcc of torch's own CUDA version; else for the CPU alone. The wheel is
 kept, and what an interrupted build has compiled, in $FDAM_BUILD_CACHE (~/.cache/fdam_mm/mmcv).
+MMCV_WITH_OPS=0 installs mmcv without operations, which needs no compiler.
 """
 
 import argparse
@@ -48,7 +49,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        install(mmcv, choose_target())
+        if os.environ.get("MMCV_WITH_OPS") == "0":
+            install_bare(mmcv)
+        else:
+            install(mmcv, choose_target())
     except Unbuildable as error:
         sys.exit(f"\ninstall: {error}")
     except KeyboardInterrupt:
@@ -71,6 +75,13 @@ def install(mmcv: str, target: Target) -> None:
         install_wheel(wheel)
     if not serves(target):
         raise Unbuildable(f"mmcv from {wheel} does not pass the check; remove it and try again")
+
+
+def install_bare(mmcv: str) -> None:
+    """Install ``mmcv`` without operations, unless it is there: its setup.py compiles nothing where
+    it finds no torch, and pip builds it where there is none."""
+    print("  without its operations: segmentation and Mask DINO run, detectors do not", flush=True)
+    subprocess.run([*PIP, "install", "--quiet", "--no-binary", "onedl-mmcv", mmcv], check=True)
 
 
 def build_folder(mmcv: str, target: Target) -> Path:
@@ -98,9 +109,14 @@ def serves(target: Target) -> bool:
 
 
 def published(mmcv: str) -> bool:
-    """Install a ready wheel, from PIP_FIND_LINKS say; False where pip finds none."""
-    command = [*PIP, "install", "--quiet", "--only-binary", "onedl-mmcv", mmcv]
-    return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
+    """Install a ready wheel, from PIP_FIND_LINKS say, in place of what is there; False where pip
+    finds none."""
+    command = [*PIP, "install", "--quiet", "--only-binary", "onedl-mmcv"]
+    for options in (["--force-reinstall", "--no-deps"], []):  # itself, then what it needs
+        done = subprocess.run([*command, *options, mmcv], stderr=subprocess.DEVNULL)
+        if done.returncode:
+            return False
+    return True
 
 
 def install_wheel(wheel: Path) -> None:
@@ -119,7 +135,8 @@ def build(mmcv: str, target: Target, folder: Path) -> Path:
         raise Unbuildable(
             f"no wheel of {mmcv} for this machine, and no C++ compiler to build it; Debian and "
             "Ubuntu:\n  apt-get install g++ python3-dev\n"
-            "or set PIP_FIND_LINKS to a folder that holds its wheel"
+            "or set PIP_FIND_LINKS to a folder that holds its wheel, or MMCV_WITH_OPS=0 to go "
+            "without operations: segmentation and Mask DINO need none"
         )
     env = build_environment(target)
     source = unpacked_source(mmcv, folder)

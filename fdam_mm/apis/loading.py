@@ -10,6 +10,7 @@ from torch import nn
 
 from fdam_mm.checkpoints import convert, load, load_state
 from fdam_mm.errors import UsageError
+from fdam_mm.toolkits.needed_operations import require_operations
 from fdam_mm.training.config import read_config
 from fdam_mm.training.work_dir import find_checkpoint, find_config
 
@@ -50,11 +51,13 @@ def load_model(
         MissingFileError: A file or folder does not exist.
         ConfigError, UsageError: The config or an argument cannot be used.
         CheckpointError: The checkpoint is damaged, unsafe or does not fit.
+        OperationError: The model needs an operation that mmcv was not compiled with.
     """
     if precision not in (None, *_DTYPES):
         raise UsageError(f"precision is {precision!r}, expected one of {', '.join(_DTYPES)}")
     where = usable_device(device)
     config, checkpoint = _resolve(config_or_work_dir, checkpoint, options or {})
+    require_operations(config, where.type, "model")
     model: Any = build_model(config)
     model.dataset_meta = _lower(metainfo(config))
     if checkpoint is None:

@@ -30,6 +30,11 @@ _EXTRAS = {  # extra of this package: what it brings
     "supervision": ("supervision",),
 }
 
+_WITHOUT = (
+    "segmentation and Mask DINO run, what needs an operation is refused before it starts; "
+    "`make install` compiles them (docs/gpu.md)"
+)
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line and print the table."""
@@ -72,16 +77,19 @@ def _version(package: str) -> str:
 
 
 def _operations() -> dict[str, str]:
-    """What mmcv's compiled operations were compiled for, and whether those we use work."""
+    """What mmcv's compiled operations were compiled for, whether those we use work, and what does
+    not run without."""
     if importlib.util.find_spec("mmcv") is None:
         return {}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if reason := operations.why_missing(device):
+        return {"mmcv operations": f"{reason}: {_WITHOUT}"}
     try:
         ops = importlib.import_module("mmcv.ops")
         cuda, compiler = ops.get_compiling_cuda_version(), ops.get_compiler_version()
     except Exception as error:  # a broken installation is what this is here to tell
         return {"mmcv operations": f"broken: {type(error).__name__}: {error}"}
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    results = operations.check(device)
+    results = operations.check(torch.device(device))
     rows = {name: fault or f"works on {device}" for name, fault in results.items()}
     return {"mmcv operations": f"CUDA {cuda}, {compiler}", **rows}
 

@@ -4,11 +4,16 @@ Mask DINO needs mmdet, :class:`FDAMTimmBackbone` timm; without these the others 
 """
 
 from fdam_mm.toolkits.optional import importable
+from fdam_mm.toolkits.patches.absent_kernels import go_without_absent_kernels
+from fdam_mm.toolkits.patches.absent_operations import stand_in_for_absent_operations
 
-from . import backbones
-from .backbones import *  # noqa: F403
-from .necks import ViTPyramid
-from .with_fdam import WithFDAM
+stand_in_for_absent_operations()  # before a toolkit is imported, which imports them
+go_without_absent_kernels()
+
+from . import backbones  # noqa: E402
+from .backbones import *  # noqa: E402, F403
+from .necks import ViTPyramid  # noqa: E402
+from .with_fdam import WithFDAM  # noqa: E402
 
 __all__ = [*backbones.__all__, "ViTPyramid", "WithFDAM"]
 

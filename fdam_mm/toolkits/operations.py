@@ -15,6 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .patches.absent_operations import why_absent
+
 
 def compiled_for() -> str:
     """``13.0``, the CUDA version that mmcv was compiled with, or ``not available``.
@@ -22,9 +24,24 @@ def compiled_for() -> str:
     Raises:
         ImportError: mmcv is absent, broken, or was installed without its operations.
     """
+    if reason := why_absent():
+        raise ImportError(reason)
     from mmcv.ops import get_compiling_cuda_version
 
     return get_compiling_cuda_version()
+
+
+def has_kernels() -> bool:
+    """Whether mmcv's operations are there and were compiled for CUDA."""
+    return not why_absent() and compiled_for() != "not available"
+
+
+def why_missing(device: str) -> str:
+    """Why mmcv's operations cannot be called on a device, ``cuda:0`` say; "" where they can."""
+    reason = why_absent()
+    if reason or not device.startswith("cuda") or has_kernels():
+        return reason
+    return "mmcv's operations were compiled for the CPU alone"
 
 
 def library() -> Path:

@@ -1,11 +1,13 @@
 """Building the runner of a config."""
 
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 from mmengine.runner._flexible_runner import FlexibleRunner
 
 import fdam_mm.openmmlab  # noqa: F401  registers our types
+from fdam_mm.toolkits.needed_operations import require_operations
 from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.toolkits.scope import scope_of
 from fdam_mm.toolkits.types import class_of
@@ -23,11 +25,13 @@ def build_runner(config: Config) -> Runner:
     Raises:
         ConfigError: ``default_scope`` is not mmseg, mmdet or mmrotate, or a part that the config
             names cannot be built.
+        OperationError: It needs an operation that mmcv was not compiled with.
     """
     scope = scope_of(config)
     init_default_scope(scope)
     register_toolkit(scope)
     refuse_wrong_types(config.get("model"), scope)
+    require_operations(config, get_device())
     config.setdefault("runner_type", "FDAMRunner")
     if class_of(config.runner_type, RUNNERS) is FlexibleRunner:
         config.runner_type = "FDAMFlexibleRunner"

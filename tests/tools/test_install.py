@@ -53,7 +53,14 @@ def test_mmcv_that_does_not_build_ends_the_installation(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("made_for", "wanted", "is_done"),
-    [("cpu", {}, True), ("cuda ", {}, True), ("cpu", {"FORCE_CUDA": "1"}, False)],
+    [
+        ("cpu", {}, True),
+        ("cuda ", {}, True),
+        ("cpu", {"FORCE_CUDA": "1"}, False),
+        ("cpu", {"MMCV_WITH_OPS": "0"}, True),
+        ("bare", {"MMCV_WITH_OPS": "0"}, True),
+        ("bare", {}, False),
+    ],
 )
 def test_an_installation_is_done_again_for_a_gpu(
     tmp_path: Path, made_for: str, wanted: dict[str, str], is_done: bool
