@@ -1,9 +1,17 @@
 """Settings of all tests."""
 
+import gc
+
 import pytest
 import torch
 
 torch.set_num_threads(1)  # the models are small: more threads would only wait for each other
+
+
+def pytest_collection_finish() -> None:
+    """Data sets collect garbage: let them not look through all that is imported by now."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

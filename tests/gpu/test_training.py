@@ -23,11 +23,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("amp", [[], ["--amp"]], ids=["float32", "amp"])
 def test_train_and_resume(amp: list[str], data: Path, tmp_path: Path, cuda: torch.device) -> None:
     options = [*amp, "--cfg-options", f"data_root={data}"]
-    succeed("train.py", TINY, "--work-dir", "run", *options, cwd=tmp_path)
+    succeed("train.py", TINY, "--work-dir", "run", *options, cwd=tmp_path, fresh=True)
     curve = losses(tmp_path / "run")
     assert len(curve) == 6 and curve[-1] < curve[0]
     resume = ["--resume", tmp_path / "run/iter_3.pth"]
-    succeed("train.py", TINY, "--work-dir", "again", *resume, *options, cwd=tmp_path)
+    succeed("train.py", TINY, "--work-dir", "again", *resume, *options, cwd=tmp_path, fresh=True)
     again = losses(tmp_path / "again")  # atomics of a GPU add in any order
     assert again == pytest.approx(curve[3:], rel=1e-2)
 

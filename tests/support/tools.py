@@ -6,13 +6,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.warm import Script
+
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests/support/tiny.py"
 
 
-def run_tool(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess:
-    """Run tools/``name`` in ``cwd`` with this interpreter."""
+def run_tool(
+    name: str, *arguments: object, cwd: Path, fresh: bool = False
+) -> subprocess.CompletedProcess:
+    """Run tools/``name`` in ``cwd`` with this interpreter.
+
+    A tool in Python finds torch and the toolkits imported (:mod:`support.warm`), unless ``fresh``.
+    """
     tool = ROOT / "tools" / name
+    if tool.suffix == ".py" and not fresh:
+        script = Script(tool, *arguments, cwd=cwd, path=cwd)
+        out, err = script.communicate(timeout=300)
+        return subprocess.CompletedProcess([name, *arguments], script.wait(), out, err)
     command = [sys.executable, tool] if tool.suffix == ".py" else ["bash", tool]
     environment = {**os.environ, "PYTHON": sys.executable}
     environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{cwd}"
@@ -27,9 +38,9 @@ def run_tool(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedPr
     )
 
 
-def succeed(name: str, *arguments: object, cwd: Path) -> str:
+def succeed(name: str, *arguments: object, cwd: Path, fresh: bool = False) -> str:
     """Run a tool that must succeed; returns what it printed."""
-    done = run_tool(name, *arguments, cwd=cwd)
+    done = run_tool(name, *arguments, cwd=cwd, fresh=fresh)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     return done.stdout + done.stderr
 

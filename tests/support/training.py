@@ -26,6 +26,7 @@ from torch.utils.data import BatchSampler, Sampler
 
 import fdam_mm.training  # noqa: F401  the runner and its hooks register on import
 from fdam_mm.checkpoints import load
+from support.warm import ROOT, Script
 
 EPOCHS = dict(
     train_cfg=dict(by_epoch=True, max_epochs=3, _delete_=True),
@@ -209,35 +210,27 @@ def state(file: Path) -> dict[str, Any]:
     return {part: checkpoint[part] for part in parts if part in checkpoint}
 
 
-def _hear_interrupts() -> None:
-    """A shell lets its background jobs, and their children, ignore SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 class ToyProcess:
-    """``toy_train.py`` in one process, or in several under torchrun.
+    """``toy_train.py`` in one process or in several.
 
     Args:
         arguments: Of the script: the folder, ``--resume``.
-        settings: See :func:`toy_config`.
         processes: How many.
+        torchrun: Let our launcher start them.
+        settings: See :func:`toy_config`.
     """
 
-    def __init__(self, *arguments: object, processes: int = 1, **settings: Any) -> None:
-        launch = ["-m", "fdam_mm.cli.launch", "--standalone", "--nproc-per-node"]
-        launch = [*launch, str(processes)] if processes > 1 else []
-        script = Path(__file__).with_name("toy_train.py")
+    def __init__(
+        self, *arguments: object, processes: int = 1, torchrun: bool = False, **settings: Any
+    ) -> None:
+        script = ROOT / "tests/support/toy_train.py"
         texts = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
-        root = Path(__file__).parents[2]
-        self.process = subprocess.Popen(
-            [sys.executable, *launch, str(script), *map(str, arguments), *texts],
-            env={**os.environ, "PYTHONPATH": f"{root}:{root / 'tests'}", "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            preexec_fn=_hear_interrupts,
-        )
+        arguments = (*arguments, *texts)
+        if torchrun:
+            self.process = _torchrun(processes, script, *arguments)
+        else:
+            tests = ROOT / "tests"
+            self.process = Script(script, *arguments, cwd=ROOT, path=tests, processes=processes)
 
     def kill(self) -> None:
         """As a machine that goes down: every process at once, without a word."""
@@ -252,6 +245,24 @@ class ToyProcess:
             self.kill()
             raise
         return self.process.returncode, out, err
+
+
+def _torchrun(processes: int, script: Path, *arguments: object) -> subprocess.Popen:
+    launch = ["-m", "fdam_mm.cli.launch", "--standalone", "--nproc-per-node", processes]
+    return subprocess.Popen(
+        list(map(str, [sys.executable, *launch, script, *arguments])),
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=_hear_interrupts,
+    )
+
+
+def _hear_interrupts() -> None:
+    """A shell lets its background jobs, and their children, ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 180) -> None:

@@ -2,9 +2,12 @@
 
 import pytest
 from mmengine.runner import runner
+from yapf.yapflib import yapf_api
 
 
 @pytest.fixture(autouse=True)
-def no_report_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The report at the start of each log asks compilers for their versions: half a second."""
+def quick_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings without what takes longer than they: compilers are asked for their versions, and
+    configs are formatted eight times."""
     monkeypatch.setattr(runner, "collect_env", dict)
+    monkeypatch.setattr(yapf_api, "FormatCode", lambda text, **_: (text, True))

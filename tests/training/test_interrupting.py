@@ -57,8 +57,8 @@ def test_one_process(tmp_path: Path, number: int) -> None:
 @pytest.mark.parametrize("group", [False, True])
 def test_two_processes_end_together(tmp_path: Path, group: bool) -> None:
     """Torchrun passes on what its processes may have had already: that is no second signal."""
-    slow = dict(SETTINGS, model__delay=0.1, processes=2, train_dataloader__num_workers=1)
-    process = ToyProcess(tmp_path, **slow)
+    slow = dict(SETTINGS, model__delay=0.1, train_dataloader__num_workers=1)
+    process = ToyProcess(tmp_path, processes=2, torchrun=True, **slow)
     number = signal.SIGINT if group else signal.SIGTERM
     interrupt(process, tmp_path, number, group)
     code, out, err = process.end()

@@ -5,43 +5,34 @@ import fcntl
 import os
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
+from support.tools import ROOT
 from support.toy import toy_runner
+from support.training import wait_for
+from support.warm import Script
 
 from fdam_mm.errors import InUseError
 from fdam_mm.training.sole_training import sole_training
 
-HOLDER = """
-import multiprocessing, sys, time
-from fdam_mm.training.sole_training import sole_training
-with sole_training(sys.argv[1]):
-    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
-    child.start()
-    print(child.pid, flush=True)
-    time.sleep(60)
-"""
+HOLDER = ROOT / "tests/support/hold_folder.py"
 
 
 @pytest.fixture
-def holder(tmp_path: Path) -> subprocess.Popen:
+def holder(tmp_path: Path) -> Script:
     """Another process that trains in the folder, with a child as dataloaders have."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True
-    )
-    process.child = int(process.stdout.readline())
+    process = Script(HOLDER, tmp_path, cwd=tmp_path)
+    wait_for(lambda: process.written(1).endswith("\n"))
+    process.child = int(process.written(1))
     yield process
     process.kill()
     process.wait()
     os.kill(process.child, 9)
 
 
-def test_another_training_is_refused_until_the_first_dies(
-    holder: subprocess.Popen, tmp_path: Path
-) -> None:
+def test_another_training_is_refused_until_the_first_dies(holder: Script, tmp_path: Path) -> None:
     with pytest.raises(InUseError, match=f"{tmp_path} is in use: process {holder.pid} on "):
         toy_runner(tmp_path, 1).train()
     with sole_training(tmp_path / "other"):
@@ -52,7 +43,7 @@ def test_another_training_is_refused_until_the_first_dies(
         os.kill(holder.child, 0)
 
 
-def test_waits_for_a_killed_training_to_be_gone(holder: subprocess.Popen, tmp_path: Path) -> None:
+def test_waits_for_a_killed_training_to_be_gone(holder: Script, tmp_path: Path) -> None:
     threading.Timer(0.5, holder.kill).start()
     with sole_training(tmp_path):
         assert holder.wait(timeout=5) == -signal.SIGKILL
@@ -61,8 +52,8 @@ def test_waits_for_a_killed_training_to_be_gone(holder: subprocess.Popen, tmp_pa
 def test_is_free_again_at_the_end_and_nests(tmp_path: Path) -> None:
     for _ in range(2):
         with sole_training(tmp_path), sole_training(str(tmp_path)):
-            assert subprocess.run([sys.executable, "-c", HOLDER, tmp_path], capture_output=True,
-                                  text=True).returncode  # fmt: skip
+            other = Script(HOLDER, tmp_path, cwd=tmp_path)
+            assert "InUseError" in other.communicate()[1] and other.returncode == 1
     with pytest.raises(ZeroDivisionError), sole_training(tmp_path):
         raise ZeroDivisionError
     with sole_training(tmp_path):

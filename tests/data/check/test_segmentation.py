@@ -1,12 +1,10 @@
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from mmengine.config import Config
 from PIL import Image
+from support.tools import run_tool
 
 from fdam_mm.data.check.problems import Problem
 from fdam_mm.data.check.segmentation import SegmentationSet
@@ -15,7 +13,6 @@ from fdam_mm.data.demo.demo_set import write_demo_set
 from fdam_mm.data.demo.scenes import CLASSES
 from fdam_mm.errors import ConfigError
 
-REPO = Path(__file__).parents[3]
 SIZE = (20, 30)  # height, width
 
 
@@ -295,12 +292,6 @@ def test_split_that_the_config_lacks() -> None:
         data_sets(make_config(train=dataset()), ["test"])
 
 
-def run_tool(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "tools/check_data.py", *arguments]
-    env = {**os.environ, "PYTHONPATH": str(REPO)}
-    return subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True)
-
-
 def test_tool(tmp_path: Path) -> None:
     root = tmp_path / "demo"
     write_demo_set(root, 2, 1, size=48)
@@ -308,20 +299,19 @@ def test_tool(tmp_path: Path) -> None:
     options["metainfo"] = {"classes": CLASSES}
     config = tmp_path / "config.py"
     make_config(train=dataset(**options)).dump(config)
-    done = run_tool(str(config))
+    done = run_tool("check_data.py", config, cwd=tmp_path, fresh=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "2 pictures checked, no problem"
 
     broken = root / "annotations/training/DEMO_train_00000002.png"
     save_labels(broken, 99, (48, 48))
-    done = run_tool(str(config), "--splits", "train")
+    done = run_tool("check_data.py", config, "--splits", "train", cwd=tmp_path)
     assert done.returncode == 1
     assert f"{broken}: label values 99" in done.stdout
     assert done.stdout.splitlines()[-1] == "2 pictures checked, 1 problem"
 
-    missing = run_tool(
-        str(config), "--cfg-options", f"train_dataloader.dataset.data_root={tmp_path / 'none'}"
-    )
+    option = f"train_dataloader.dataset.data_root={tmp_path / 'none'}"
+    missing = run_tool("check_data.py", config, "--cfg-options", option, cwd=tmp_path)
     assert missing.returncode == 1 and "no such folder" in missing.stdout
 
 
