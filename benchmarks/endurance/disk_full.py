@@ -17,19 +17,11 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseModel
-from torch.utils.data import Dataset
+from toy import Numbers, toy_runner
 
 from fdam_mm.errors import WriteError
 from fdam_mm.files import write_atomically
 from fdam_mm.training import FDAMRunner
-
-
-class Numbers(Dataset):
-    def __len__(self) -> int:
-        return 8
-
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        return dict(inputs=torch.full((1024,), float(index)))
 
 
 class Matrix(BaseModel):
@@ -42,23 +34,14 @@ class Matrix(BaseModel):
 
 
 def runner(folder: Path, max_iters: int, resume: bool) -> FDAMRunner:
-    return FDAMRunner(
-        model=Matrix(),
-        work_dir=str(folder),
-        train_dataloader=dict(
-            dataset=Numbers(),
-            batch_size=4,
-            num_workers=0,
-            sampler=dict(type="InfiniteSampler"),
-            collate_fn=dict(type="pseudo_collate"),
-        ),
-        train_cfg=dict(by_epoch=False, max_iters=max_iters),
-        optim_wrapper=dict(optimizer=dict(type="SGD", lr=1e-6, momentum=0.9)),
-        default_hooks=dict(
-            checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=1, max_keep_ckpts=1)
-        ),
+    return toy_runner(
+        folder,
+        max_iters,
+        Matrix(),
+        Numbers(width=1024),
+        lr=1e-6,
+        hook=dict(interval=1, max_keep_ckpts=1),
         resume=resume,
-        log_level="WARNING",
         experiment_name=f"disk_full_{max_iters}",
     )
 

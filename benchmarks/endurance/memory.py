@@ -8,14 +8,14 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import BaseModel
-from torch.utils.data import Dataset
+from toy import Numbers, Slope, toy_runner
 
 from fdam_mm.files import write_atomically
 from fdam_mm.training import FDAMRunner
@@ -23,22 +23,11 @@ from fdam_mm.training import FDAMRunner
 PARTS = 10  # of the training, each with a checkpoint
 
 
-class Numbers(Dataset):
-    def __len__(self) -> int:
-        return 64
+class Parts(Slope):
+    """With a loss of two parts, as models have them in the log."""
 
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        return dict(inputs=torch.tensor([float(index)]))
-
-
-class Slope(BaseModel):
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(1))
-
-    def forward(self, inputs: list[torch.Tensor], mode: str) -> dict[str, torch.Tensor]:
-        x = torch.stack(inputs)
-        loss = (self.weight * x - 2 * x).square().mean()
+    def forward(self, inputs: Sequence[torch.Tensor], mode: str = "tensor") -> Any:
+        loss = super().forward(inputs, "loss")["loss"]
         return {name: loss * share for name, share in (("loss_a", 0.5), ("loss_b", 0.5))}
 
 
@@ -58,23 +47,9 @@ class Watch(Hook):
 
 def measure(folder: Path, iterations: int) -> dict[str, Any]:
     watch = Watch(iterations // 100)
-    FDAMRunner(
-        model=Slope(),
-        work_dir=str(folder),
-        train_dataloader=dict(
-            dataset=Numbers(),
-            batch_size=4,
-            num_workers=0,
-            sampler=dict(type="InfiniteSampler"),
-            collate_fn=dict(type="pseudo_collate"),
-        ),
-        train_cfg=dict(by_epoch=False, max_iters=iterations),
-        optim_wrapper=dict(optimizer=dict(type="SGD", lr=1e-5)),
-        default_hooks=dict(
-            checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=iterations // PARTS)
-        ),
-        custom_hooks=[watch],
-        log_level="WARNING",
+    hook = dict(interval=iterations // PARTS)
+    toy_runner(
+        folder, iterations, Parts(), Numbers(64), lr=1e-5, hook=hook, custom_hooks=[watch]
     ).train()
     steps, resident, seconds = np.array(watch.rows).T
     later = steps > iterations / 5  # what is made once is made by then

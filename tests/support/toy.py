@@ -1,35 +1,15 @@
-"""A training that takes milliseconds: one number, fitted by mmengine's loops in our runner."""
+"""The training of ``benchmarks/endurance/toy.py``, with validations whose scores are given."""
 
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.evaluator import BaseMetric, Evaluator
-from mmengine.model import BaseModel
-from torch.utils.data import Dataset
 
+from benchmarks.endurance.toy import Numbers, Slope, loader
+from benchmarks.endurance.toy import toy_runner as number_runner
 from fdam_mm.training import FDAMRunner
-
-
-class Numbers(Dataset):
-    def __len__(self) -> int:
-        return 8
-
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        return dict(inputs=torch.tensor([float(index)]))
-
-
-class Slope(BaseModel):
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(1))
-
-    def forward(self, inputs: Sequence[torch.Tensor], mode: str = "tensor") -> Any:
-        x = torch.stack(list(inputs))
-        loss = (self.weight * x - 2 * x).square().mean()
-        return dict(loss=loss) if mode == "loss" else [dict(loss=loss)]
 
 
 class Score(BaseMetric):
@@ -56,24 +36,20 @@ def toy_runner(
     **settings: Any,
 ) -> FDAMRunner:
     """A runner that saves and validates every ``interval`` iterations."""
-    checkpoint = dict(type="CheckpointHook", by_epoch=False, interval=interval, **(hook or {}))
-    loader = dict(batch_size=4, num_workers=0, collate_fn=dict(type="pseudo_collate"))
-    return FDAMRunner(
-        model=Slope(),
-        work_dir=str(work_dir),
-        train_dataloader=dict(
-            dataset=Numbers(), sampler=dict(type="InfiniteSampler", shuffle=False), **loader
-        ),
-        val_dataloader=dict(
-            dataset=Numbers(), sampler=dict(type="DefaultSampler", shuffle=False), **loader
-        ),
-        train_cfg=dict(by_epoch=False, max_iters=max_iters, val_interval=interval),
+    numbers = Numbers()
+    return number_runner(
+        work_dir,
+        max_iters,
+        Slope(),
+        numbers,
+        lr=1e-3,
+        hook=dict(interval=interval, **(hook or {})),
+        val_dataloader=loader(numbers, "DefaultSampler"),
+        train_cfg=dict(val_interval=interval),
         val_cfg=dict(),
         val_evaluator=Evaluator(Score(scores)),
-        optim_wrapper=dict(optimizer=dict(type="SGD", lr=1e-3, momentum=0.9)),
-        default_hooks=dict(checkpoint=checkpoint, logger=dict(type="LoggerHook", interval=1)),
+        default_hooks=dict(logger=dict(type="LoggerHook", interval=1)),
         log_processor=dict(by_epoch=False, window_size=3),
-        log_level="WARNING",
         experiment_name=uuid.uuid4().hex,  # what mmengine keeps by name is of this run alone
         **settings,
     )
