@@ -19,6 +19,7 @@ from pycocotools.coco import COCO
 from torch import nn
 
 from fdam_mm.apis import InstanceResult, OrientedResult, PanopticResult, load_model, predict
+from fdam_mm.errors import ConfigError
 
 ORIENTED = "configs/demo/fdam-oriented-rcnn_lsknet_demo.py"
 PANOPTIC = "configs/demo/fdam-mask-dino_demo.py"
@@ -99,44 +100,94 @@ def test_rotated_boxes_over_tiles(oriented: nn.Module, picture: np.ndarray) -> N
     assert len(alone) < len(both) <= 2 * len(alone)
 
 
+BLOBS = np.array([(90, 90, 110, 96), (5, 7, 25, 12), (285, 190, 299, 195)])  # the largest first
+NMS = dict(
+    mmdet=dict(type="nms", iou_threshold=0.5), mmrotate=dict(type="nms_rotated", iou_threshold=0.1)
+)
+
+
 class BlobDetector(nn.Module):
-    """Finds each connected white blob of a tile and notes how many tiles it got together."""
+    """Finds each connected white blob of a tile and notes how many tiles it got together.
+
+    Args:
+        scope: Of mmdet, with upright boxes, or of mmrotate.
+        half: See the left half of a tile alone.
+    """
 
     dataset_meta: ClassVar[dict] = dict(classes=("blob",))
 
-    def __init__(self) -> None:
+    def __init__(self, scope: str = "mmrotate", half: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
         steps = [dict(type="mmdet.LoadImageFromFile"), dict(type="mmdet.PackDetInputs")]
         loader = dict(dataset=dict(type="DOTADataset", pipeline=steps))
-        self.cfg = Config(dict(default_scope="mmrotate", test_dataloader=loader))
+        model = dict(type="BlobDetector", test_cfg=dict(nms=NMS[scope]))
+        self.cfg = Config(dict(default_scope=scope, test_dataloader=loader, model=model))
+        self.rotated, self.half = scope == "mmrotate", half
         self.batches: list[int] = []
 
     def test_step(self, data: dict[str, list]) -> list[DetDataSample]:
         self.batches.append(len(data["inputs"]))
-        return [DetDataSample(pred_instances=self._find(tile)) for tile in data["inputs"]]
+        for tile, sample in zip(data["inputs"], data["data_samples"], strict=True):
+            sample.pred_instances = self._find(tile)
+        return data["data_samples"]
 
     def _find(self, pixels: torch.Tensor) -> InstanceData:
         white = (pixels.numpy() == 255).all(axis=0).astype(np.uint8)
         stats = cv2.connectedComponentsWithStats(white)[2][1:]  # without the background
+        if self.half:
+            stats = stats[stats[:, 0] + stats[:, 2] / 2 < white.shape[1] / 2]
         x, y, width, height, area = torch.from_numpy(stats).float().T
-        boxes = torch.stack([x + width / 2, y + height / 2, width, height, 0 * x], dim=1)
-        labels = torch.zeros(len(boxes)).long()
-        return InstanceData(bboxes=boxes, scores=area / 1000, labels=labels)
+        columns = [x, y, x + width, y + height]
+        if self.rotated:
+            columns = [x + width / 2, y + height / 2, width, height, 0 * x]
+        labels = torch.zeros(len(stats)).long()
+        return InstanceData(bboxes=torch.stack(columns, 1), scores=area / 1000, labels=labels)
+
+
+@pytest.fixture
+def blobs() -> np.ndarray:
+    picture = np.zeros((200, 300, 3), np.uint8)
+    for left, top, right, bottom in BLOBS:  # the first is in four tiles
+        picture[top:bottom, left:right] = 255
+    return picture
+
+
+def centred(corners: np.ndarray) -> np.ndarray:
+    """Centre and sides of (left, top, right, bottom)."""
+    left, top, right, bottom = corners.T
+    return np.stack([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], axis=1)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_boxes_are_in_pixels_of_the_whole_picture_and_once(batch_size: int) -> None:
-    blobs = np.array([(90, 90, 110, 96), (5, 7, 25, 12), (285, 190, 299, 195)])
-    picture = np.zeros((200, 300, 3), np.uint8)
-    for left, top, right, bottom in blobs:  # the first is in four tiles
-        picture[top:bottom, left:right] = 255
+def test_boxes_are_in_pixels_of_the_whole_picture_and_once(
+    blobs: np.ndarray, batch_size: int
+) -> None:
     model = BlobDetector()
-    (found,) = predict(model, picture, batch_size, tile=128, overlap=40, progress=False)
-    left, top, right, bottom = blobs.T
-    wanted = np.stack([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], axis=1)
-    np.testing.assert_allclose(found.objects.boxes[:, :4], wanted)  # best, which is largest, first
+    (found,) = predict(model, blobs, batch_size, tile=128, overlap=40, progress=False)
+    np.testing.assert_allclose(found.objects.boxes[:, :4], centred(BLOBS))  # best first
     assert sum(model.batches) == 6 and max(model.batches) == batch_size
+
+
+@pytest.mark.parametrize("scope", ["mmdet", "mmrotate"])
+def test_tiles_in_several_views(blobs: np.ndarray, scope: str) -> None:
+    """A detector that sees one half of each tile is shown the other by flips."""
+    model = BlobDetector(scope, half=True)
+    (plain,) = predict(model, blobs, tile=128, overlap=40, progress=False)
+    (found,) = predict(model, blobs, 4, tile=128, overlap=40, tta=True, progress=False)
+    assert len(plain) < len(BLOBS) == len(found)
+    if scope == "mmdet":
+        np.testing.assert_allclose(found.boxes, BLOBS)
+        np.testing.assert_allclose(found.scores, [0.12, 0.1, 0.07])
+    else:
+        np.testing.assert_allclose(found.objects.boxes[:, :4], centred(BLOBS), atol=1e-4)
+        np.testing.assert_allclose(np.sin(found.objects.boxes[:, 4]), 0, atol=1e-6)
+        np.testing.assert_allclose(found.objects.scores, [0.12, 0.1, 0.07])
+
+
+def test_masks_and_segments_have_no_views_yet(panoptic: nn.Module, picture: np.ndarray) -> None:
+    with pytest.raises(ConfigError, match="Masks and panoptic segments are not merged"):
+        predict(panoptic, picture, tile=128, tta=True, progress=False)
 
 
 def test_panoptic_segments(panoptic: nn.Module, picture: np.ndarray, tmp_path: Path) -> None:
