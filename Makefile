@@ -9,6 +9,9 @@ QUICK := tests/layers tests/inject tests/checkpoints/test_fitting.py tests/check
 	tests/data/formats tests/data/pictures tests/data/prepare  \
 	tests/test_files.py tests/test_import.py
 
+# A module's tests share their trainings. The last modules are short, those of most tests are not.
+PARALLEL := -n $(JOBS) --dist loadscope --no-loadscope-reorder
+
 .PHONY: help demo demo-maskdino demo-dota test check test-torch test-gpu bench-gpu lint format types coverage install light clean
 
 help:  ## this list
@@ -27,14 +30,14 @@ demo-dota: install  ## the same with a small LSKNet detector: rotated boxes
 RERUN := --reruns 1 --only-rerun "too long" --only-rerun TimeoutExpired
 
 test: install lint types  ## lint, types and all tests, in JOBS processes
-	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadscope $(RERUN)
+	$(VENV)/bin/python -m pytest $(PARALLEL) $(RERUN)
 
 check: light lint types  ## lint, types and the quick tests: two minutes, without mmcv
-	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadscope -m "not slow" $(QUICK)
+	$(VENV)/bin/python -m pytest $(PARALLEL) -m "not slow" $(QUICK)
 
 test-torch:  ## the quick tests with another torch, in .venv-torch-VERSION: TORCH=2.9.1
 	@PYTHON=$(PYTHON) TORCH=$(TORCH) tools/install.sh --light .venv-torch-$(TORCH)
-	.venv-torch-$(TORCH)/bin/python -m pytest -n $(JOBS) --dist loadscope -m "not slow" $(QUICK)
+	.venv-torch-$(TORCH)/bin/python -m pytest $(PARALLEL) -m "not slow" $(QUICK)
 
 HAS_GPU = $(VENV)/bin/python -c "import sys, torch; torch.cuda.is_available() or sys.exit( \
 	'make $@: no NVIDIA GPU that torch can use here; nothing was run')"
@@ -58,8 +61,10 @@ format: light  ## format the code and sort its imports
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-coverage: install  ## which lines the tests reach
-	$(VENV)/bin/coverage run --source fdam_mm -m pytest
+coverage: install  ## which lines the tests reach, of all processes, or those of TESTS
+	$(VENV)/bin/coverage erase
+	$(VENV)/bin/coverage run -m pytest $(PARALLEL) $(RERUN) $(TESTS)
+	$(VENV)/bin/coverage combine --quiet
 	$(VENV)/bin/coverage report --skip-covered --sort cover
 
 install:
