@@ -119,7 +119,8 @@ class BlobDetector(nn.Module):
     def __init__(self, scope: str = "mmrotate", half: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
-        steps = [dict(type="mmdet.LoadImageFromFile"), dict(type="mmdet.PackDetInputs")]
+        toolkit = "" if scope == "mmdet" else "mmdet."
+        steps = [dict(type=f"{toolkit}{step}") for step in ("LoadImageFromFile", "PackDetInputs")]
         loader = dict(dataset=dict(type="DOTADataset", pipeline=steps))
         model = dict(type="BlobDetector", test_cfg=dict(nms=NMS[scope]))
         self.cfg = Config(dict(default_scope=scope, test_dataloader=loader, model=model))
