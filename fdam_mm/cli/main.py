@@ -24,6 +24,7 @@ COMMANDS: Commands = {
         "inspect": Command("data_inspect", "what a folder of pictures and labels holds"),
         "convert": Command("data_convert", "own data to COCO, label maps, DOTA, YOLO or labelme"),
         "prepare": Command("prepare", "unpack and check ADE20K, COCO or DOTA"),
+        "show": Command("data_show", "pictures of what a model is given, with its labels"),
         "check": Command("check", "read every picture and label of a config"),
         "demo": Command("demo_set", "draw a small labelled set to try things on"),
     },

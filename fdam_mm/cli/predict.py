@@ -10,6 +10,7 @@ from .errors import clear_errors
 
 _DESCRIPTION = "Predict pictures, folders and GeoTIFFs of any size, and write a file for each."
 _EXAMPLE = """COMMAND work_dirs/nuts photos/ --out result/ --draw
+  COMMAND work_dirs/nuts unlabelled/ --out more/ --labels labelme
   COMMAND CONFIG.py large.tif --checkpoint iter_160000.pth --tile 1024 --out result/"""
 
 
@@ -23,6 +24,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--checkpoint", help="file; needed with a config, default the work folder's best"
     )
     arguments.add_argument("--out", type=Path, required=True, help="folder for the results")
+    arguments.add_argument(
+        "--labels", choices=("coco", "yolo", "labelme", "masks", "dota"),
+        help="write a labelled set of this format, to correct and train on",
+    )  # fmt: skip
     arguments.add_argument("--draw", action="store_true", help="also write pictures (NAME.jpg)")
     arguments.add_argument("--score", type=float, default=0.3, help="leave out objects below it")
     arguments.add_argument("--tile", type=int, help="cut larger pictures into tiles of this side")
@@ -38,12 +43,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     args = arguments.parse_args(argv)
     from fdam_mm.apis import load_model, predict
+    from fdam_mm.apis.labelling import save_labels
     from fdam_mm.training.config import require_folder
 
     if args.checkpoint is None and not Path(args.model).is_dir():
         raise UsageError(f"{args.model} is no work folder: pass --checkpoint FILE with a config")
     if not 0 <= args.score <= 1:
         raise UsageError(f"--score is {args.score}, expected a number from 0 to 1")
+    if args.labels and args.draw:
+        raise UsageError("--labels writes a set of pictures and labels: leave out --draw")
     require_folder(str(args.out), "--out")
     if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
         raise UsageError(f"--out {args.out} is there and not empty; name a new folder")
@@ -52,9 +60,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         allow_pickle=args.allow_pickle,
     )  # fmt: skip
     results = predict(model, args.inputs, args.batch_size, args.tile, args.overlap, args.tta)
+    chosen = (r.above(args.score) if hasattr(r, "above") else r for r in results)
+    if args.labels:
+        count, notes = save_labels(chosen, args.out, args.labels)
+        print("\n".join([f"{count} pictures with labels in {args.out}", *notes]))
+        return
     count = 0
-    for result in results:
-        shown = result.above(args.score) if hasattr(result, "above") else result
+    for shown in chosen:
         shown.save(args.out)
         if args.draw:
             shown.save_drawing(args.out)

@@ -37,7 +37,7 @@ def look_at_samples(dataset: Any, split: str) -> None:
             continue
         if len(plain) == 0:
             raise LayoutError(f"{split}: {describe_empty(plain)}")
-        with _same_randomness(), _same_pipeline(plain):
+        with same_randomness(), _same_pipeline(plain):
             for index in _spread(len(plain), _SAMPLES):
                 plain.prepare_data(index)
         if is_a(plain, "BaseSegDataset") and split == "train":
@@ -92,7 +92,7 @@ def _same_pipeline(dataset: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _same_randomness() -> Iterator[None]:
+def same_randomness() -> Iterator[None]:
     states = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng(devices=[]):

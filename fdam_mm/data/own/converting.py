@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from fdam_mm.files import atomic_file, sweep, write_atomically
 from .folder import Folder
 from .inspecting import UNLABELLED, inspect
 from .inspection import Inspection
-from .labelled import LabelledPicture, LabelledSet
+from .labelled import ClassInfo, LabelledPicture, LabelledSet, Task
 from .registry import open_labelled
 from .writers import (
     CocoWriter,
@@ -88,7 +88,7 @@ def convert(
     if wrong:
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         raise PreparationError(f"{wrong[0]}{more}; mend them first (fdam data inspect {source})")
-    writer = new_writer(labelled, target, to)
+    writer = new_writer(labelled.task, labelled.classes, target, to)
     _mark(source, target, dict(format=labelled.format, to=to))
     copied = 0
     for picture, placed in progress(places(labelled)):
@@ -106,12 +106,10 @@ def convert(
 _FORMAT_OF: Mapping[type[Writer], str] = {PanopticWriter: "coco-panoptic"}
 
 
-def new_writer(labelled: LabelledSet, target: Path, to: str) -> Writer:
-    """The writer of a format for a set. Raises PreparationError where it cannot hold it."""
-    kind = _WRITERS[to]
-    if to == "coco" and labelled.task == "panoptic":
-        kind = PanopticWriter
-    return kind(target, labelled.task, labelled.classes)
+def new_writer(task: Task, classes: Sequence[ClassInfo], target: Path, to: str) -> Writer:
+    """The writer of a format for a task. Raises PreparationError where it cannot hold it."""
+    kind = PanopticWriter if to == "coco" and task == "panoptic" else _WRITERS[to]
+    return kind(target, task, classes)
 
 
 def places(labelled: LabelledSet) -> list[tuple[LabelledPicture, Placed]]:
