@@ -44,6 +44,14 @@ class Sample:
             found |= set(np.unique(self.labels[self.labels >= 0]).tolist())
         return found
 
+    def share(self, label: int) -> float:
+        """The part of the picture that a class takes, of boxes by the greatest; 0 without it."""
+        if self.labels is not None:
+            return float((self.labels == label).mean())
+        boxes = self.boxes[self.box_labels == label]
+        sides = boxes.max(1) - boxes.min(1) if len(boxes) else np.zeros((0, 2))
+        return float(sides.prod(1).max(initial=0) / np.prod(self.image.shape[:2]))
+
     def draw(
         self, classes: Sequence[str], palette: Sequence[Colour], only: int | None = None
     ) -> np.ndarray:

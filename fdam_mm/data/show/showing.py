@@ -30,6 +30,7 @@ from .statistics import Statistics, statistics
 
 _SIDE, _SMALL = 320, 170  # pixels of a tile
 _COLUMNS, _OF_CLASS = 4, 6  # tiles in a row
+_CANDIDATES = 12  # samples of which a row is chosen
 _ROWS = 16  # classes on a sheet
 
 
@@ -112,15 +113,15 @@ class _Shown:
         return with_legend(sheet, self.classes, self.palette, np.array(sorted(present), int))
 
     def of_class(self, label: int, indices: Sequence[int]) -> list[Tile]:
-        """Tiles with one class's labels; crops that lost it by chance are passed over."""
-        tiles: list[Tile] = []
+        """Tiles with one class's labels: of the samples those with the most of it."""
+        tiles: list[tuple[float, Tile]] = []
         for index in indices:
             sample, name = self.sample(index)
-            if label in sample.present():
-                tiles.append(Tile(sample.draw(self.classes, self.palette, only=label), name))
-            if len(tiles) == _OF_CLASS:
-                break
-        return tiles
+            if share := sample.share(label):
+                drawn = sample.draw(self.classes, self.palette, only=label)
+                tiles.append((share, Tile(drawn, name)))
+        tiles.sort(key=lambda tile: -tile[0])
+        return [tile for _, tile in tiles[:_OF_CLASS]]
 
 
 def _dataset(config: Config, split: str) -> Any:
@@ -159,8 +160,8 @@ def _class_sheets(shown: _Shown, counts: Statistics) -> Iterator[np.ndarray]:
     rows: list[tuple[str, list[Tile]]] = []
     for label in sorted(counts.of_class):
         indices = counts.of_class[label]
-        step = max(1, len(indices) // (2 * _OF_CLASS))
-        tiles = shown.of_class(label, indices[::step])
+        step = max(1, len(indices) // _CANDIDATES)
+        tiles = shown.of_class(label, indices[::step][:_CANDIDATES])
         if tiles:
             rows.append((shown.classes[label], tiles))
     blank = Tile(np.full((8, 8, 3), 255, np.uint8), "")
