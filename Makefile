@@ -46,9 +46,9 @@ test-gpu: install  ## all tests that need an NVIDIA GPU
 	@$(HAS_GPU)
 	$(VENV)/bin/python -m pytest -m gpu tests/gpu tests/layers tests/toolkits
 
-bench-gpu: install  ## time the layers and their kernels on an NVIDIA GPU; writes work_dirs/gpu.json
+bench-gpu: install  ## time the layers and their kernels on an NVIDIA GPU; writes work_dirs/gpu/
 	@$(HAS_GPU)
-	$(VENV)/bin/python benchmarks/gpu.py --out work_dirs/gpu.json
+	$(VENV)/bin/python benchmarks/gpu.py --out work_dirs/gpu
 
 lint: light
 	$(VENV)/bin/ruff check .

@@ -1,15 +1,13 @@
-"""Time a transformer block with FDAM on an NVIDIA GPU: plain, formulas, kernels, textbook.
+"""Time a transformer block with FDAM on an NVIDIA GPU: plain, kernels, formulas, textbook.
 
-As `fdam bench layers`, for the shapes of the documentation, in bfloat16 and float32; and the two
-layers alone, with the bytes they must move at least. Figures are medians of CUDA events, the
-variants interleaved.
+For the shapes of the documentation, in bfloat16 (autocast) and float32: as Python launches it, and
+for inference also as a CUDA graph, which has the GPU's own time; then FreqScale's two forms
+without kernels. Figures are medians of CUDA events, the variants interleaved.
 
-    python benchmarks/gpu.py --out work_dirs/gpu.json
+    python benchmarks/gpu.py --out work_dirs/gpu
 """
 
 import argparse
-import json
-import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,104 +17,129 @@ import torch
 from torch import Tensor
 
 from fdam_mm.benchmarking.layers import block_step, make_block
-from fdam_mm.benchmarking.timing import measure
-from fdam_mm.layers import AttInv, FreqScale
+from fdam_mm.benchmarking.results import record, write_results
+from fdam_mm.benchmarking.timing import measure, summarise
+from fdam_mm.layers import FreqScale
 from fdam_mm.layers.kernels import use_kernels
 
-BLOCKS = [(768, 32, 8), (384, 32, 8), (768, 64, 2), (384, 14, 1)]  # dim, side of the grid, batch
+BLOCKS = [(768, 32, 8), (384, 32, 8), (768, 64, 2), (384, 14, 1), (384, 14, 64)]
+FORMS = [
+    (channels, side) for channels in (32, 64, 160, 384, 768) for side in (16, 40, 64, 96, 128)
+]
 DTYPES = ("bfloat16", "float32")
 DEVICE = "cuda"
+Step = Callable[[], None]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, required=True, help="a JSON file")
+    parser.add_argument("--out", type=Path, required=True, help="a folder for the JSON files")
     parser.add_argument("--rounds", type=int, default=30)
     args = parser.parse_args()
     if not torch.cuda.is_available():
         sys.exit("no NVIDIA GPU that torch can use; nothing was measured")
-    found = {"machine": machine(), "blocks": [], "layers": []}
-    for dim, side, batch in BLOCKS:
-        for dtype in DTYPES:
-            found["blocks"] += time_blocks(dim, side, batch, dtype, args.rounds)
-            found["layers"] += time_layers(dim, side, batch, dtype, args.rounds)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(found, indent=1) + "\n")
-    print(f"written: {args.out}")
-
-
-def machine() -> dict[str, str]:
-    return {
-        "gpu": torch.cuda.get_device_name(),
-        "torch": torch.__version__,
-        "cuda": str(torch.version.cuda),
-        "driver_memory_gib": f"{torch.cuda.get_device_properties(0).total_memory / 2**30:.0f}",
-    }
+    use_kernels()
+    rounds = args.rounds
+    for name, run in {
+        "gpu": lambda: [c for s in BLOCKS for t in DTYPES for c in time_blocks(*s, t, rounds)],
+        "gpu_compiled": lambda: [time_compiled(*BLOCKS[0], "bfloat16", rounds)],
+        "forms_cuda": lambda: [time_forms(*shape, rounds) for shape in FORMS],
+    }.items():
+        file = args.out / f"{name}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_results(file, record("make bench-gpu", DEVICE, run))
+        print(f"written: {file}")
 
 
 def time_blocks(dim: int, side: int, batch: int, dtype: str, rounds: int) -> list[dict[str, Any]]:
-    """A row per variant, for inference and for a training step."""
-    variants = {"plain": "plain", "fast": "fdam", "textbook": "reference"}
+    """A case for inference, one for inference as a CUDA graph, and one for a training step."""
+    torch.manual_seed(0)
+    variants = {"plain": "plain", "kernels": "fdam", "textbook": "reference"}
     blocks = {name: make_block("vit", dim, kind).to(DEVICE) for name, kind in variants.items()}
     x = torch.randn(batch, side * side, dim, device=DEVICE)
-    rows = []
-    for name, train in (("inference", False), ("step", True)):
-        steps = {
-            kind: block_step(block, x, (side, side), train, dtype)
+    cases = []
+    for mode in ("inference", "graph", "step"):
+        steps: dict[str, Step] = {
+            kind: block_step(block, x, (side, side), mode == "step", dtype)
             for kind, block in blocks.items()
         }
-        steps["kernels"] = with_kernels(steps["fast"])
+        steps["formulas"] = without_kernels(steps["kernels"])
         peak = {kind: peak_bytes(step) for kind, step in steps.items()}
-        times = measure(steps, rounds, DEVICE)
-        for kind, values in times.items():
-            row = {"dim": dim, "grid": side, "batch": batch, "dtype": dtype, "what": name}
-            rows.append(row | {"variant": kind, **summary(values), "peak_bytes": peak[kind]})
-            say(rows[-1], statistics.median(times["plain"]))
-    return rows
+        if mode == "graph":
+            steps = {kind: captured(step) for kind, step in steps.items()}
+        times = summarise(measure(steps, rounds, DEVICE, warm_up=4))
+        for kind, figures in times.items():
+            figures["peak_bytes"] = peak[kind]
+        case = dict(dim=dim, grid=side, batch=batch, dtype=dtype, mode=mode, variants=times)
+        cases.append(case)
+        ratios = {kind: figures["ratio"]["median"] for kind, figures in times.items()}
+        print(dim, side, batch, dtype, mode, times["plain"]["ms"]["median"], ratios, flush=True)
+    return cases
 
 
-def time_layers(dim: int, side: int, batch: int, dtype: str, rounds: int) -> list[dict[str, Any]]:
-    """AttInv and FreqScale alone, forward, beside the time the memory would need at least."""
-    x, v, y = torch.randn(3, batch, side * side, dim, device=DEVICE, dtype=getattr(torch, dtype))
-    mixer, scaling = AttInv(dim, dim // 64).to(DEVICE), FreqScale(dim).to(DEVICE)
-    runs: dict[str, tuple[Callable[[], Tensor], int]] = {
-        "att_inv": (lambda: mixer(x, v, y), 4),  # tensors read or written
-        "freq_scale": (lambda: scaling(x, (side, side)), 2),
-    }
-    rows = []
-    for name, (run, tensors) in runs.items():
-        step = no_grad(run)
-        times = measure({"fast": step, "kernels": with_kernels(step)}, rounds, DEVICE)
-        for kind, values in times.items():
-            row = {"layer": name, "dim": dim, "grid": side, "batch": batch, "dtype": dtype}
-            least = tensors * x.numel() * x.element_size()
-            rows.append(row | {"variant": kind, **summary(values), "least_bytes": least})
-            print(rows[-1])
-    return rows
+def time_compiled(dim: int, side: int, batch: int, dtype: str, rounds: int) -> dict[str, Any]:
+    """Inference of compiled blocks, as CUDA graphs."""
+    torch.manual_seed(0)
+    x = torch.randn(batch, side * side, dim, device=DEVICE)
+    variants = dict(plain="plain", kernels="fdam", formulas="fdam")
+    steps: dict[str, Step] = {}
+    for name, kind in variants.items():
+        torch._dynamo.reset()
+        block = torch.compile(make_block("vit", dim, kind).to(DEVICE))
+        step = block_step(block, x, (side, side), False, dtype)
+        steps[name] = captured(without_kernels(step) if name == "formulas" else step)
+    times = summarise(measure(steps, rounds, DEVICE))
+    print("compiled", {name: f["ratio"]["median"] for name, f in times.items()}, flush=True)
+    return dict(dim=dim, grid=side, batch=batch, dtype=dtype, mode="compiled", variants=times)
 
 
-def with_kernels(step: Callable[[], Any]) -> Callable[[], None]:
-    def run() -> None:
-        use_kernels()
-        try:
-            step()
-        finally:
-            use_kernels(False)
+def time_forms(channels: int, side: int, rounds: int) -> dict[str, Any]:
+    """FreqScale by Fourier matrices and by the FFT, forward on two images, as CUDA graphs."""
+    layer = FreqScale(channels).to(DEVICE)
+    x = torch.randn(2, side, side, channels, device=DEVICE)
+    forms = dict(matrices=layer.by_matrices, fft=layer.by_fft)
+    steps = {name: captured(forward(form, x)) for name, form in forms.items()}
+    times = summarise(measure(steps, rounds, DEVICE))
+    print(channels, side, {name: f["ms"]["median"] for name, f in times.items()}, flush=True)
+    return dict(dim=channels, grid=side, batch=2, mode="graph", variants=times)
 
-    return run
 
-
-def no_grad(run: Callable[[], Tensor]) -> Callable[[], None]:
+def forward(form: Callable[[Tensor], Tensor], x: Tensor) -> Step:
     @torch.no_grad()
     def step() -> None:
-        run()
+        form(x)
 
     return step
 
 
-def peak_bytes(step: Callable[[], None]) -> int:
+def without_kernels(step: Step) -> Step:
+    def run() -> None:
+        use_kernels(False)
+        try:
+            step()
+        finally:
+            use_kernels(True)
+
+    return run
+
+
+def captured(step: Step) -> Step:
+    """``step`` as a CUDA graph: what is left is the GPU's time."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay
+
+
+def peak_bytes(step: Step) -> int:
     """Memory above what is held before, at its highest."""
     step()
     torch.cuda.synchronize()
@@ -125,17 +148,6 @@ def peak_bytes(step: Callable[[], None]) -> int:
     step()
     torch.cuda.synchronize()
     return torch.cuda.max_memory_allocated() - before
-
-
-def summary(values: list[float]) -> dict[str, float]:
-    low, median, high = statistics.quantiles(values, n=4)
-    return {"median_ms": round(median, 4), "quartiles_ms": [round(low, 4), round(high, 4)]}
-
-
-def say(row: dict[str, Any], plain: float) -> None:
-    name = f"{row['dim']} {row['grid']}x{row['grid']} b{row['batch']} {row['dtype']} {row['what']}"
-    ratio = row["median_ms"] / plain
-    print(f"{name:40} {row['variant']:9} {row['median_ms']:8.3f} ms  {ratio:5.3f} x plain")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from fdam_mm.layers.kernels import att_inv, freq_scale
+from fdam_mm.layers.kernels import att_inv, freq_scale, routing
 
 CAPABILITIES = (80, 90)
 PTXAS = Path(triton.__file__).parent / "backends/nvidia/bin/ptxas"
@@ -27,19 +27,30 @@ def cases() -> dict[str, tuple[Any, dict[str, str], dict[str, Any], dict[str, in
     """Name -> kernel, types of its arguments, constants, options."""
     found: dict[str, tuple[Any, dict[str, str], dict[str, Any], dict[str, int]]] = {}
     for dtype, pointer in (("float32", "*fp32"), ("bfloat16", "*bf16")):
-        for side in (14, 16, 32):
-            constants = freq_scale.kernel_constants(side, side, 4, 14, dtype == "float32")
-            warps = dict(num_warps=freq_scale.WARPS)
-            found[f"freq_scale {side}x{side} {dtype}"] = (
-                freq_scale.scale, types(freq_scale.scale, pointer, ("x_ptr", "out_ptr")),
-                constants, warps,
-            )  # fmt: skip
-        constants = dict(HEADS=12, DIM=64, TOKENS=att_inv.TOKENS, PADDED=64)
-        for kernel in (att_inv.mix_forward, att_inv.mix_backward):
-            of_input = ("y_ptr", "v_ptr", "out_ptr", "grad_ptr", "grad_y_ptr", "grad_v_ptr")
+        exact = dtype == "float32"
+        for side in (14, 32):
+            for kernel in (freq_scale.scale, freq_scale.scale_backward):
+                name, bases = kernel.__name__, (4, 48, 14, 8)
+                options = freq_scale.launch_options(name, side, side, bases, exact)
+                launch = {k: options.pop(k) for k in ("num_warps", "maxnreg") if k in options}
+                flags = {k: True for k in ("SHORTCUT", "GAMMA") if k in kernel.arg_names}
+                found[f"{name} {side}x{side} {dtype}"] = (
+                    kernel, types(kernel, pointer, ("x_ptr", "grad_x_ptr")),
+                    flags | options, launch,
+                )  # fmt: skip
+        of_input = ("y_ptr", "v_ptr", "out_ptr", "grad_ptr", "grad_y_ptr", "grad_v_ptr")
+        backward = dict(HEADS=12, DIM=64, TOKENS=att_inv.BACKWARD_TOKENS, PADDED=64)
+        for kernel, constants in (
+            (att_inv.mix_forward, att_inv.forward_constants(12, 64, exact)),
+            (att_inv.mix_backward, backward),
+        ):
             found[f"{kernel.__name__} 12 heads of 64 {dtype}"] = (
                 kernel, types(kernel, pointer, of_input), constants, {},
             )  # fmt: skip
+    constants = dict(C=768, HIDDEN=48, OUT=64, PADDED=64, BLOCK=routing.BLOCK)
+    found["route 768 channels float32"] = (
+        routing.route, types(routing.route, "*fp32", ()), constants, {},
+    )  # fmt: skip
     return found
 
 

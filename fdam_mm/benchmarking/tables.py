@@ -33,14 +33,16 @@ def make_table(results: Mapping[str, Any]) -> list[str]:
     cases = results["cases"]
     names = list(cases[0]["variants"])
     base, others = names[0], names[1:]
-    head = ["", f"{base}, inference / step"]
+    subjects = _by_subject(cases)
+    modes = " / ".join(case["mode"] for case in next(iter(subjects.values())))
+    head = ["", f"{base}, {modes}"]
     head += [f"{name} over {base}" for name in others]
     rows = [head, ["---"] * len(head)]
-    for title, modes in _by_subject(cases).items():
-        cells = [" / ".join(_milliseconds(case["variants"][base]) for case in modes)]
+    for title, found in subjects.items():
+        cells = [" / ".join(_milliseconds(case["variants"][base]) for case in found)]
         for name in others:
             cells.append(
-                " / ".join(f"{c['variants'][name]['ratio']['median']:.2f}" for c in modes)
+                " / ".join(f"{c['variants'][name]['ratio']['median']:.2f}" for c in found)
             )
         rows.append([title, *cells])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
@@ -48,7 +50,7 @@ def make_table(results: Mapping[str, Any]) -> list[str]:
 
 
 def _by_subject(cases: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Inference and training step of the same thing in one row."""
+    """What was measured of the same thing, inference and training step say, in one row."""
     subjects: dict[str, list[dict[str, Any]]] = {}
     for case in cases:
         subjects.setdefault(_title(case), []).append(case)
@@ -61,7 +63,10 @@ def _title(case: Mapping[str, Any]) -> str:
         parts.append(f"dim {case['dim']}, {case['grid']} x {case['grid']} tokens")
     if "shape" in case:
         parts.append("{} x {} pixels".format(*case["shape"]))
-    return ", ".join([*map(str, parts), f"batch {case['batch']}"])
+    parts.append(f"batch {case['batch']}")
+    if case.get("dtype", "float32") != "float32":
+        parts.append(case["dtype"])
+    return ", ".join(map(str, parts))
 
 
 def _milliseconds(found: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from fdam_mm.layers import AttInv, AttInvAttention, FreqScale, reference
+from fdam_mm.layers.autocast import float32_island
 
 
 class _TextbookAttention(AttInvAttention):
@@ -26,11 +27,23 @@ class _TextbookFreqScale(FreqScale):
     def forward(
         self, x: Tensor, hw: tuple[int, int] | None = None, num_prefix_tokens: int = 0
     ) -> Tensor:
-        if hw is None:
-            return reference.freq_scale(self, x)
-        maps = x[:, num_prefix_tokens:].transpose(1, 2).unflatten(2, hw)
-        out = reference.freq_scale(self, maps).flatten(2).transpose(1, 2)
+        with float32_island(x):  # FFTs of 16 bits are few
+            if hw is None:
+                return reference.freq_scale(self, x.float()).to(x.dtype)
+            maps = x[:, num_prefix_tokens:].float().transpose(1, 2).unflatten(2, hw)
+            out = reference.freq_scale(self, maps).flatten(2).transpose(1, 2).to(x.dtype)
         return torch.cat([x[:, :num_prefix_tokens], out], 1)
+
+    def add_to(
+        self,
+        shortcut: Tensor,
+        x: Tensor,
+        hw: tuple[int, int] | None = None,
+        num_prefix_tokens: int = 0,
+        gamma: Tensor | None = None,
+    ) -> Tensor:
+        out = self(x, hw, num_prefix_tokens)
+        return shortcut + (out if gamma is None else gamma * out)
 
 
 _TEXTBOOK = {

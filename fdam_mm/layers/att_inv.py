@@ -192,7 +192,7 @@ class AttInv(nn.Module):
     def _logits(self, x: Tensor) -> Tensor:
         """Both gates before their squashing, in at least float32."""
         gates = self._gates()
-        if not (type(self.act) is StarReLU and all(map(is_plain, gates))):
+        if not self._has_plain_gates():
             phi = self.act(at_least_float32(x))
             return torch.cat([call(gate, phi) for gate in gates], dim=-1)
         # One product serves both gates, with StarReLU folded into the linear:
@@ -201,6 +201,9 @@ class AttInv(nn.Module):
         bias = torch.cat([at_least_float32(gate.bias) for gate in gates])
         linear = _plain_squared_relu_linear if is_exporting() else _SquaredReLULinear.apply
         return linear(x, weight) * self.act.scale + (self.act.bias * weight.sum(1) + bias)
+
+    def _has_plain_gates(self) -> bool:
+        return type(self.act) is StarReLU and all(map(is_plain, self._gates()))
 
     def forward(self, x: Tensor, v: Tensor, y: Tensor) -> Tensor:
         """Mix the low- and high-pass paths.
@@ -214,7 +217,7 @@ class AttInv(nn.Module):
         Returns:
             (..., C), ready for the output projection, in the dtype of ``y``.
         """
-        if self.low and self.high and can_use_kernels(y):
+        if self.low and self.high and can_use_kernels(y) and self._has_plain_gates():
             return self._mix_by_kernel(x, v, y)
         if y.ndim > x.ndim:
             v, y = (t.transpose(-3, -2).flatten(-2) for t in (v, y))  # (B, h, N, d) -> (B, N, C)
@@ -234,14 +237,16 @@ class AttInv(nn.Module):
 
     def _mix_by_kernel(self, x: Tensor, v: Tensor, y: Tensor) -> Tensor:
         heads = (self.num_heads, -1)
-        with float32_island(x):
-            logits = self._logits(x)  # (..., 2 h)
         if y.ndim > x.ndim:
             v, y = (t.transpose(-3, -2) for t in (v, y))  # (B, h, N, d) -> (B, N, h, d)
         else:
             v, y = (t.unflatten(-1, heads) for t in (v, y))
+        parameters: list[Tensor] = [self.act.scale, self.act.bias]
+        for gate in self._gates():
+            parameters += [gate.weight, gate.bias]
         gammas = self.low_gamma.view(heads), self.high_gamma.view(heads)
-        return gate_and_mix(y, v, logits, *gammas).flatten(-2)
+        with float32_island(x):
+            return gate_and_mix(x, y, v, *parameters, *gammas).flatten(-2)
 
     def extra_repr(self) -> str:
         return f"num_heads={self.num_heads}, low={self.low}, high={self.high}"

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 
-def is_plain(linear: nn.Module) -> bool:
+def is_plain(linear: nn.Module, has_bias: bool = True) -> bool:
     """Whether weight and bias are all that ``linear`` computes with, so that they may be read."""
     return (
         type(linear) is nn.Linear  # parametrizations change the type
-        and linear.bias is not None
+        and (linear.bias is not None) == has_bias
         and type(linear.weight) in (nn.Parameter, Tensor)
         and "forward" not in linear.__dict__
         and not linear._forward_pre_hooks

@@ -8,6 +8,7 @@ from .fused import is_exporting
 # matrices win with so many. Derived from benchmarks/results/forms_*.json by `fdam bench rule`.
 LARGEST_SIDES: dict[str, dict[int, int]] = {
     "cpu": {32: 48, 64: 64, 160: 96, 384: 64},
+    "cuda": {32: 0, 160: 0, 384: 0, 768: 0},  # an FFT is fewer launches; without the kernels
 }
 
 

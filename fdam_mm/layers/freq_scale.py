@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from .autocast import at_least_float32, float32_island
-from .children import call
+from .children import call, is_plain
 from .forms import use_matrices
 from .fourier import FourierGrid, fourier_grid
 from .fused import is_exporting
 from .half_spectrum import from_half_spectrum, to_half_spectrum
-from .kernels import LARGEST_SIDE, can_use_kernels, scale_maps
+from .kernels import LARGEST_SIDE, can_use_kernels, route, scale
 from .spectrum import scale_spectrum
 from .star_relu import StarReLU
 
@@ -100,10 +100,36 @@ class FreqScale(nn.Module):
             ValueError: The shape of ``x`` is neither of the two, or does not fit ``hw``.
         """
         self._check(x, hw, num_prefix_tokens)
+        if self._fits_on_chip(x, hw):
+            return self._on_chip(x, hw)
         if hw is None:
             return self._scale(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         out = self._scale(x[:, num_prefix_tokens:].unflatten(1, hw)).flatten(1, 2)
         return torch.cat([x[:, :num_prefix_tokens], out], 1) if num_prefix_tokens else out
+
+    def add_to(
+        self,
+        shortcut: Tensor,
+        x: Tensor,
+        hw: tuple[int, int] | None = None,
+        num_prefix_tokens: int = 0,
+        gamma: Tensor | None = None,
+    ) -> Tensor:
+        """``shortcut + gamma * self(x)``: a residual branch with LayerScale, in fewer passes.
+
+        Args:
+            shortcut: In the shape of ``x``.
+            x: As of :meth:`forward`, as are ``hw`` and ``num_prefix_tokens``.
+            gamma: (C,), or None for 1.
+        """
+        hooks = (self._forward_hooks, self._forward_pre_hooks, self._backward_hooks)
+        if any(hooks) or not self._fits_on_chip(x, hw):
+            out = self(x, hw, num_prefix_tokens)
+            if gamma is not None:
+                out = (gamma if hw is not None else gamma[:, None, None]) * out
+            return shortcut + out
+        self._check(x, hw, num_prefix_tokens)
+        return self._on_chip(x, hw, gamma, shortcut)
 
     def _check(self, x: Tensor, hw: tuple[int, int] | None, num_prefix_tokens: int) -> None:
         dim = self.groups * self.bases.shape[1]
@@ -126,12 +152,32 @@ class FreqScale(nn.Module):
         if x.shape[0] == 0:  # which FFTs refuse
             return x
         with float32_island(x):
-            if max(x.shape[1:3]) <= LARGEST_SIDE and can_use_kernels(x):
-                routing = self._routing(x.mean((1, 2), dtype=torch.float32))
-                return scale_maps(x, routing, self.bases)
-            x32 = at_least_float32(x)
-            scale = self.by_matrices if use_matrices(x) else self.by_fft
-            return scale(x32).to(x.dtype)
+            by = self.by_matrices if use_matrices(x) else self.by_fft
+            return by(at_least_float32(x)).to(x.dtype)
+
+    def _fits_on_chip(self, x: Tensor, hw: tuple[int, int] | None) -> bool:
+        sides = x.shape[-2:] if hw is None else hw
+        return can_use_kernels(x) and max(sides) <= LARGEST_SIDE and x.numel() > 0
+
+    def _on_chip(
+        self,
+        x: Tensor,
+        hw: tuple[int, int] | None,
+        gamma: Tensor | None = None,
+        shortcut: Tensor | None = None,
+    ) -> Tensor:
+        """By the kernels; the arguments are those of :meth:`add_to`."""
+        if hw is None:
+            maps = x.permute(0, 2, 3, 1)
+            added = None if shortcut is None else shortcut.permute(0, 2, 3, 1)
+            mean = maps.mean((1, 2), dtype=torch.float32)
+            with float32_island(x):
+                sides = (maps.shape[1], maps.shape[2])
+                out = scale(maps, self._routing(mean), self.bases, gamma, added, sides)
+            return out.permute(0, 3, 1, 2)
+        mean = x[:, x.shape[1] - hw[0] * hw[1] :].mean(1, dtype=torch.float32)
+        with float32_island(x):
+            return scale(x, self._routing(mean), self.bases, gamma, shortcut, hw)
 
     def by_matrices(self, x: Tensor) -> Tensor:
         """The layer by Fourier matrices, on (B, H, W, C) in at least float32."""
@@ -165,8 +211,14 @@ class FreqScale(nn.Module):
 
     def _routing(self, mean: Tensor) -> Tensor:
         """(B, C) means of the map -> (B, G, f) weights of the bases, in (-1, 1)."""
-        routing = call(self.reweight, mean)
-        return torch.tanh(routing).unflatten(1, (self.groups, self.num_filters))
+        sizes = (self.groups, self.num_filters)
+        fc1, act, fc2 = self.reweight
+        linears = is_plain(fc1, has_bias=False) and is_plain(fc2, has_bias=False)
+        compiles = torch.compiler.is_compiling()  # which makes few launches of these lines
+        if not compiles and can_use_kernels(mean) and linears and type(act) is StarReLU:
+            parameters = (*fc1.parameters(), *act.parameters(), *fc2.parameters())
+            return route(mean, *parameters).unflatten(1, sizes)
+        return torch.tanh(call(self.reweight, mean)).unflatten(1, sizes)
 
     def _weight(self, mean: Tensor) -> Tensor:
         """(B, C) means of the map -> the mixed bases, (B, C, S, S // 2 + 1)."""

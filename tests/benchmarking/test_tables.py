@@ -23,9 +23,10 @@ def test_texts_hold_the_results(path: Path) -> None:
     assert with_tables(path.read_text(), RESULTS) == path.read_text()
 
 
-def test_the_form_is_chosen_as_measured() -> None:
-    cases = read_results(RESULTS / "forms_cpu.json")["cases"]
-    assert LARGEST_SIDES["cpu"] == largest_sides(cases)
+@pytest.mark.parametrize("device", LARGEST_SIDES)
+def test_the_form_is_chosen_as_measured(device: str) -> None:
+    cases = read_results(RESULTS / f"forms_{device}.json")["cases"]
+    assert LARGEST_SIDES[device] == largest_sides(cases)
 
 
 def test_a_table_is_replaced_where_it_stands(tmp_path: Path) -> None:

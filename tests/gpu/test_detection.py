@@ -10,6 +10,8 @@ pytest.importorskip("mmrotate")
 from support.mask_dino import batch, small_mask_dino  # noqa: E402
 from support.rotated_detector import rotated_batch, small_detector  # noqa: E402
 
+from fdam_mm.oriented.float32_boxes import keep_boxes_in_float32  # noqa: E402
+
 LSKNET = dict(embed_dims=(16, 32, 64, 64), depths=(1, 1, 1, 1), mlp_ratios=(2, 2, 2, 2))
 precisions = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 
@@ -37,6 +39,7 @@ def test_rotated_boxes(detector: str, dtype: torch.dtype, device: torch.device) 
         pytest.skip("mmcv's NMS on a CPU takes float32 alone")
     config = f"fdam-{detector}-le90_lsknet-s_fpn_1x_dota.py"
     model = small_detector(config, LSKNET).to(device)
+    keep_boxes_in_float32(model)  # as a training does
     data = model.data_preprocessor(rotated_batch(), training=True)
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         loss, logged = model.parse_losses(model(**data, mode="loss"))

@@ -5,9 +5,14 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 
-def check_compiled(module: nn.Module, compiled: Callable, inputs: tuple[Tensor, ...]) -> None:
-    """Compare results and all gradients with those of the module itself."""
-    ours, expected = (_results(run, module, inputs) for run in (compiled, module))
+def check_compiled(
+    module: nn.Module,
+    compiled: Callable,
+    inputs: tuple[Tensor, ...],
+    plain: Callable | None = None,
+) -> None:
+    """Compare results and all gradients with those of the module itself, or of ``plain``."""
+    ours, expected = (_results(run, module, inputs) for run in (compiled, plain or module))
     assert ours.keys() == expected.keys()
     for name, value in ours.items():
         # torch.compile adds in another order: about 1e-7 of the whole, but far more of an element

@@ -17,21 +17,23 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     gpu = importlib.import_module("gpu")
     monkeypatch.setattr(gpu, "DEVICE", "cpu")
     monkeypatch.setattr(gpu, "peak_bytes", lambda step: 0)
+    monkeypatch.setattr(gpu, "captured", lambda step: step)
+    monkeypatch.setattr(torch, "compile", lambda module: module)
     monkeypatch.setattr(gpu, "use_kernels", lambda on=True: None)
     yield gpu
     sys.modules.pop("gpu")
 
 
-def test_rows_of_blocks_and_layers(benchmark: ModuleType) -> None:
-    rows = benchmark.time_blocks(64, 3, 1, "bfloat16", 2)
-    seen = {(row["what"], row["variant"]) for row in rows}
-    variants = ("plain", "fast", "textbook", "kernels")
-    assert seen >= {(what, variant) for what in ("inference", "step") for variant in variants}
-    rows = benchmark.time_layers(64, 3, 2, "float32", 2)
-    assert [row["least_bytes"] for row in rows] == 2 * [4 * 2 * 9 * 64 * 4] + 2 * [
-        2 * 2 * 9 * 64 * 4
-    ]
-    assert all(row["median_ms"] > 0 for row in rows)
+def test_cases_of_blocks_and_forms(benchmark: ModuleType) -> None:
+    cases = benchmark.time_blocks(64, 3, 1, "bfloat16", 2)
+    assert [case["mode"] for case in cases] == ["inference", "graph", "step"]
+    for case in cases:
+        assert list(case["variants"]) == ["plain", "kernels", "textbook", "formulas"]
+        assert all(found["ms"]["median"] > 0 for found in case["variants"].values())
+    compiled = benchmark.time_compiled(64, 3, 1, "bfloat16", 2)
+    assert list(compiled["variants"]) == ["plain", "kernels", "formulas"]
+    forms = benchmark.time_forms(64, 3, 2)
+    assert list(forms["variants"]) == ["matrices", "fft"] and forms["grid"] == 3
 
 
 def test_without_a_gpu_it_says_so(benchmark: ModuleType, monkeypatch, tmp_path) -> None:

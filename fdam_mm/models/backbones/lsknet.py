@@ -32,6 +32,7 @@ from .arguments import (
 from .base import PretrainedBackbone
 from .checkpointing import run
 from .foreign_words import LSKNET, Word, refuse_foreign
+from .residual import add_branch
 from .stages import gate_heads, linear_ramp, reset_convolutions, stage_indices
 
 LAYER_SCALE_INIT = 1e-2
@@ -175,12 +176,9 @@ class Block(nn.Module):
         self.freq_scale_2 = None if freq_scale is None else FreqScale(dim, **freq_scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self._branch(self.attn(self.norm1(x)), self.freq_scale_1, self.gamma_1)
-        return x + self._branch(self.mlp(self.norm2(x)), self.freq_scale_2, self.gamma_2)
-
-    def _branch(self, x: Tensor, freq_scale: FreqScale | None, gamma: Tensor) -> Tensor:
-        x = x if freq_scale is None else freq_scale(x)
-        return self.drop_path(gamma[:, None, None] * x)
+        a, m = self.freq_scale_1, self.freq_scale_2
+        x = add_branch(x, self.attn(self.norm1(x)), a, self.gamma_1, self.drop_path)
+        return add_branch(x, self.mlp(self.norm2(x)), m, self.gamma_2, self.drop_path)
 
 
 class Stage(nn.Module):

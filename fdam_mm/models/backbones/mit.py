@@ -35,6 +35,7 @@ from .arguments import (
 )
 from .base import PretrainedBackbone
 from .foreign_words import MIX_VISION_TRANSFORMER, refuse_foreign
+from .residual import add_branch
 from .stages import linear_ramp, reset_convolutions, stage_indices
 
 VALUE_SOURCES = ("query", "reduced")
@@ -234,11 +235,9 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, N, C) -> (B, N, C)."""
-        x = x + self._branch(self.attn(self.norm1(x), hw), hw, self.freq_scale_1)
-        return x + self._branch(self.ffn(self.norm2(x), hw), hw, self.freq_scale_2)
-
-    def _branch(self, x: Tensor, hw: tuple[int, int], freq_scale: FreqScale | None) -> Tensor:
-        return self.drop_path(x if freq_scale is None else freq_scale(x, hw))
+        a, m = self.freq_scale_1, self.freq_scale_2
+        x = add_branch(x, self.attn(self.norm1(x), hw), a, None, self.drop_path, hw)
+        return add_branch(x, self.ffn(self.norm2(x), hw), m, None, self.drop_path, hw)
 
 
 @MODELS.register_module()

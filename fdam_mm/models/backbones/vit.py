@@ -34,6 +34,7 @@ from .arguments import (
 from .base import PretrainedBackbone
 from .foreign_words import VISION_TRANSFORMER, refuse_foreign
 from .position import MODES, adapt_position, resize_position, save_grid
+from .residual import add_branch
 from .stages import linear_ramp, stage_indices
 
 
@@ -113,15 +114,9 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, N, C) -> (B, N, C); tokens before the last H * W are class tokens."""
-        x = x + self._branch(self.attn(self.norm1(x)), hw, self.freq_scale_1, self.gamma_1)
-        return x + self._branch(self.mlp(self.norm2(x)), hw, self.freq_scale_2, self.gamma_2)
-
-    def _branch(
-        self, x: Tensor, hw: tuple[int, int], freq_scale: FreqScale | None, gamma: Tensor | None
-    ) -> Tensor:
-        if freq_scale is not None:
-            x = freq_scale(x, hw, num_prefix_tokens=x.shape[1] - hw[0] * hw[1])
-        return self.drop_path(x if gamma is None else gamma * x)
+        a, m = self.freq_scale_1, self.freq_scale_2
+        x = add_branch(x, self.attn(self.norm1(x)), a, self.gamma_1, self.drop_path, hw)
+        return add_branch(x, self.mlp(self.norm2(x)), m, self.gamma_2, self.drop_path, hw)
 
 
 @MODELS.register_module()
