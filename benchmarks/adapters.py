@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from fdam_mm import apply_fdam
+from fdam_mm.files import require_writable
 from fdam_mm.inject.adapter import _ADAPTERS, AttentionAdapter, BlockAdapter, NoAttInv
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -280,6 +281,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(MODELS), help="names of models")
     parser.add_argument("--table", action="store_true", help=f"write the tables of {PAGE.name}")
     args = parser.parse_args()
+    if args.out:
+        require_writable(args.out)
     if args.out:
         torch.set_num_threads(1)
         record = json.loads(args.out.read_text()) if args.out.exists() else dict(models={})

@@ -17,6 +17,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from fdam_mm.files import require_writable
 from fdam_mm.layers.kernels import att_inv, freq_scale, routing
 
 CAPABILITIES = (80, 90)
@@ -112,6 +113,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="a JSON file")
     parser.add_argument("--only", nargs="+", default=[""], help="parts of the kernels' names")
     args = parser.parse_args()
+    if args.out:
+        require_writable(args.out)
     rows = {
         name: {f"sm_{capability}": compiled(*case, capability) for capability in CAPABILITIES}
         for name, case in cases().items()

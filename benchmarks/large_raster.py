@@ -24,7 +24,7 @@ from rasterio.windows import Window
 from tqdm import tqdm
 
 from fdam_mm.apis import load_model, predict
-from fdam_mm.files import write_atomically
+from fdam_mm.files import require_writable, write_atomically
 
 _BAND = 512  # rows that are made at once
 
@@ -38,6 +38,8 @@ def main() -> None:
     parser.add_argument("--config", default="configs/demo/fdam-segformer_demo.py")
     parser.add_argument("--out", type=Path, help="JSON to write")
     args = parser.parse_args()
+    if args.out:
+        require_writable(args.out)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         source = make_raster(Path(folder) / "large.tif", args.side)

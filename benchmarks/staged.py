@@ -26,7 +26,7 @@ from mmseg.models.backbones.swin import WindowMSA
 from torch import Tensor, nn
 
 from fdam_mm.benchmarking.timing import measure
-from fdam_mm.files import write_atomically
+from fdam_mm.files import require_writable, write_atomically
 from fdam_mm.layers.selective_scan import selective_scan
 from fdam_mm.models import (
     NAT,
@@ -66,6 +66,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128, help="side of the backbones' pictures")
     parser.add_argument("--out", type=Path, help="write the figures there, as JSON")
     args = parser.parse_args()
+    if args.out:
+        require_writable(args.out)
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     found = {

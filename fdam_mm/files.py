@@ -59,6 +59,23 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
         file.write(data.encode() if isinstance(data, str) else data)
 
 
+def require_writable(path: str | Path) -> None:
+    """See that ``path`` can be written, before long work whose result it shall hold.
+
+    Nothing is made, and a disk that fills up meanwhile is seen when it is written.
+
+    Raises:
+        WriteError: It is a folder, a part of it is no folder, or its folder refuses.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise WriteError(f"cannot write {target}: it is a folder, expected a file")
+    _refuse_no_folder(target)
+    folder = next(part for part in target.absolute().parents if part.is_dir())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise WriteError(f"cannot write {target}: {folder} may not be written to")
+
+
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """Give a temporary folder beside ``target``, and rename it to ``target`` at the end.
@@ -157,13 +174,18 @@ def _make_parent(target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        for part in target.parents:
-            if part.is_symlink() or part.is_file():
-                what = "a file" if part.is_file() else "a link to nothing"
-                raise WriteError(
-                    f"cannot write {target}: {part} is {what}, expected a folder"
-                ) from error
+        _refuse_no_folder(target, error)
         raise
+
+
+def _refuse_no_folder(target: Path, cause: OSError | None = None) -> None:
+    """Raises WriteError where a part of the path is there and no folder."""
+    for part in target.parents:
+        if not part.is_dir() and (part.is_symlink() or part.exists()):
+            what = "a file" if part.exists() else "a link to nothing"
+            raise WriteError(
+                f"cannot write {target}: {part} is {what}, expected a folder"
+            ) from cause
 
 
 def _concerns(error: OSError, target: Path) -> bool:

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from fdam_mm.errors import WriteError
-from fdam_mm.files import atomic_file, full_disk_errors, new_folder, write_atomically
+from fdam_mm.files import (
+    atomic_file,
+    full_disk_errors,
+    new_folder,
+    require_writable,
+    write_atomically,
+)
 
 
 def test_a_full_disk_names_file_and_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,6 +32,26 @@ def test_a_full_disk_names_file_and_space(tmp_path: Path, monkeypatch: pytest.Mo
     said = f"cannot write {tmp_path}: No space"
     with pytest.raises(WriteError, match=said), full_disk_errors(tmp_path):
         full()
+
+
+def test_what_cannot_be_written_is_told_beforehand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for path, said in (
+        (tmp_path, "it is a folder, expected a file"),
+        (tmp_path / "file/a/b.json", "file is a file, expected a folder"),
+        (tmp_path / "nowhere/b.json", "nowhere is a link to nothing, expected a folder"),
+    ):
+        with pytest.raises(WriteError, match=said):
+            require_writable(path)
+    require_writable(tmp_path / "file")  # would be replaced
+    require_writable(tmp_path / "a/b/c.json")
+    assert not (tmp_path / "a").exists()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    with pytest.raises(WriteError, match=f"{tmp_path} may not be written to"):
+        require_writable(tmp_path / "a/b/c.json")
 
 
 def test_what_is_no_folder_of_ours_is_named(tmp_path: Path) -> None:

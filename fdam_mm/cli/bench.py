@@ -27,7 +27,7 @@ from fdam_mm.benchmarking.samples import make_batch
 from fdam_mm.benchmarking.tables import make_table, with_tables
 from fdam_mm.benchmarking.timing import measure, summarise
 from fdam_mm.errors import UsageError
-from fdam_mm.files import write_atomically
+from fdam_mm.files import require_writable, write_atomically
 from fdam_mm.toolkits.scope import scope_of, toolkit_scope
 from fdam_mm.training.config import read_config
 
@@ -111,6 +111,8 @@ def _add_run_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def _measure(args: argparse.Namespace, argv: Sequence[str]) -> None:
+    if args.out is not None:
+        require_writable(args.out)
     torch.set_num_threads(args.threads)
     MMLogger.get_instance("benchmark", log_level="WARNING")
     runs: dict[str, Callable[[argparse.Namespace], Cases]] = dict(layers=_layers, forms=_forms)

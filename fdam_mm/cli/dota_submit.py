@@ -8,6 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fdam_mm.errors import UsageError
+from fdam_mm.files import require_writable
 from fdam_mm.oriented.dota_zip import read_submission, write_submission
 from fdam_mm.oriented.patches import IOU_THRESHOLD, merge_patches, missing_patches
 from fdam_mm.oriented.results import OrientedResults, load_results
@@ -39,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = arguments.parse_args(argv)
     if args.out.exists():
         raise UsageError(f"{args.out} exists and is left as it is; choose another name")
+    require_writable(args.out)
     if not 0 < args.iou_thr <= 1:
         raise UsageError(f"--iou-thr is {args.iou_thr}, expected a number from above 0 to 1")
     try:

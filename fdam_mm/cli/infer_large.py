@@ -17,7 +17,7 @@ from fdam_mm.apis.tiles.grid import TileGrid
 from fdam_mm.data.pictures.rows import pad_patch, read_pixels
 from fdam_mm.data.prepare.dota_split import PADDING
 from fdam_mm.errors import MissingFileError, UsageError
-from fdam_mm.files import new_folder, write_atomically
+from fdam_mm.files import new_folder, require_writable, write_atomically
 from fdam_mm.oriented.pipelines import window_side
 from fdam_mm.training.config import read_config
 
@@ -67,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     out = args.out or Path("work_dirs/infer_large") / args.image.stem
     if out.exists():
         raise UsageError(f"{out} exists and is left as it is; pass --out ANOTHER_FOLDER")
+    require_writable(out)
     if args.batch_size < 1:
         raise UsageError(f"--batch-size is {args.batch_size}, expected at least 1")
     if not 0 <= args.score_thr <= 1:

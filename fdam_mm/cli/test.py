@@ -9,6 +9,7 @@ from mmengine.config import Config
 from fdam_mm.checkpoints.loading import allowing_pickle
 from fdam_mm.data.loading.unlabelled import find_files
 from fdam_mm.errors import UsageError
+from fdam_mm.files import require_writable
 from fdam_mm.oriented.pipelines import unlabelled
 from fdam_mm.test_time.config import augment
 from fdam_mm.toolkits.scope import scope_of, toolkit_scope
@@ -107,6 +108,7 @@ def save_predictions(config: Config, out: str) -> None:
         require_one_evaluator(config)
         config.test_evaluator.update(output_dir=out, keep_results=True)
         return
+    require_writable(out)
     if out.endswith(".npz"):
         if config.default_scope != "mmrotate":
             raise UsageError(f"--out {out}: .npz holds rotated boxes alone; name it .pkl")

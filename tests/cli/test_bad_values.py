@@ -79,6 +79,7 @@ ROWS = [
         "dota_submit.py $files/boxes.npz $files/file/a.zip",
         "write $files/file/a.zip: $files/file is a file, expected a folder",
     ),
+    Bad("dota_submit.py $files/not_there.npz $files/file/a.zip", "a.zip: $files/file is a file"),
     Bad(
         "dota_submit.py $files/whole.npz new", "'P1' is not the name of a patch, expected PICTURE"
     ),
