@@ -18,7 +18,8 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from fdam_mm.files import require_writable
-from fdam_mm.layers.kernels import att_inv, freq_scale, routing
+from fdam_mm.layers.kernels import att_inv, freq_scale_kernels, routing
+from fdam_mm.layers.kernels.freq_scale_tiles import launch_options
 
 CAPABILITIES = (80, 90)
 PTXAS = Path(triton.__file__).parent / "backends/nvidia/bin/ptxas"
@@ -30,9 +31,9 @@ def cases() -> dict[str, tuple[Any, dict[str, str], dict[str, Any], dict[str, in
     for dtype, pointer in (("float32", "*fp32"), ("bfloat16", "*bf16")):
         exact = dtype == "float32"
         for side in (14, 32):
-            for kernel in (freq_scale.scale, freq_scale.scale_backward):
+            for kernel in (freq_scale_kernels.scale, freq_scale_kernels.scale_backward):
                 name, bases = kernel.__name__, (4, 48, 14, 8)
-                options = freq_scale.launch_options(name, side, side, bases, exact)
+                options = launch_options(name, side, side, bases, exact)
                 launch = {k: options.pop(k) for k in ("num_warps", "maxnreg") if k in options}
                 flags = {k: True for k in ("SHORTCUT", "GAMMA") if k in kernel.arg_names}
                 found[f"{name} {side}x{side} {dtype}"] = (

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fdam_mm.benchmarking.timing import measure
 from fdam_mm.layers.kernels import freq_scale
-from fdam_mm.layers.kernels.freq_scale import TILES, Tile
+from fdam_mm.layers.kernels.freq_scale_tiles import TILES, Tile
 
 SHAPES = {16: (384, 14, 64), 32: (768, 32, 8)}  # tile: channels, side, batch
 TRIED = [Tile(4, 4), Tile(8, 4), Tile(8, 8), Tile(8, 8, 128), Tile(8, 16), Tile(16, 8)]
