@@ -34,16 +34,8 @@ class _TextbookFreqScale(FreqScale):
             out = reference.freq_scale(self, maps).flatten(2).transpose(1, 2).to(x.dtype)
         return torch.cat([x[:, :num_prefix_tokens], out], 1)
 
-    def add_to(
-        self,
-        shortcut: Tensor,
-        x: Tensor,
-        hw: tuple[int, int] | None = None,
-        num_prefix_tokens: int = 0,
-        gamma: Tensor | None = None,
-    ) -> Tensor:
-        out = self(x, hw, num_prefix_tokens)
-        return shortcut + (out if gamma is None else gamma * out)
+    def _fits_on_chip(self, x: Tensor, hw: tuple[int, int] | None) -> bool:
+        return False
 
 
 _TEXTBOOK = {
