@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -125,16 +126,8 @@ def serve() -> None:
     requests, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # for what imports print
     sys.path.remove(str(Path(__file__).parent))
-    from mmengine.runner import runner
-
-    import fdam_mm.apis
-    import fdam_mm.openmmlab  # noqa: F401
-    from fdam_mm.toolkits.registration import TOOLKITS, register_toolkit
-
-    for toolkit in TOOLKITS:
-        register_toolkit(toolkit)
-    runner.collect_env = functools.cache(runner.collect_env)
-    runner.collect_env()  # it asks compilers for their versions
+    with suppress(ImportError):  # `make check` has no toolkits
+        _import_toolkits()
     gc.freeze()  # a fork that looked through all of it would copy it
     for line in iter(requests.readline, ""):
         request = json.loads(line)
@@ -148,6 +141,19 @@ def serve() -> None:
             os.setpgid(fork, forks[0])
         _reply(replies, forks[0])
         _reply(replies, next(filter(None, [os.waitpid(fork, 0)[1] for fork in forks]), 0))
+
+
+def _import_toolkits() -> None:
+    from mmengine.runner import runner
+
+    import fdam_mm.apis
+    import fdam_mm.openmmlab  # noqa: F401
+    from fdam_mm.toolkits.registration import TOOLKITS, register_toolkit
+
+    for toolkit in TOOLKITS:
+        register_toolkit(toolkit)
+    runner.collect_env = functools.cache(runner.collect_env)
+    runner.collect_env()  # it asks compilers for their versions
 
 
 def _reply(replies: IO[str], number: int) -> None:
