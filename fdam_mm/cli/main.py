@@ -17,6 +17,7 @@ class Command(NamedTuple):
 
 Commands = Mapping[str, "Command | Commands"]
 COMMANDS: Commands = {
+    "new": Command("new", "write a config for own data, to edit and to train"),
     "train": Command("train", "train a model from a config"),
     "test": Command("test", "evaluate a checkpoint"),
     "predict": Command("predict", "predict pictures, folders and GeoTIFFs of any size"),

@@ -1,0 +1,44 @@
+"""``fdam new``: a folder to start a training of own data from."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from fdam_mm.errors import UsageError
+
+from .arguments import parser
+from .errors import clear_errors
+
+_DESCRIPTION = """Write a folder with a config for own data, its twin without FDAM, the classes and
+the split: a starting point to edit, whose numbers follow from the data and this machine."""
+_EXAMPLE = """COMMAND nuts --data photos/
+  COMMAND streets --data camvid/ --model segformer-b0 --plain"""
+
+
+@clear_errors
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the command line, look at the data and write."""
+    arguments = parser(_DESCRIPTION, _EXAMPLE)
+    arguments.add_argument("name", type=Path, help="the folder to write; it must not be there")
+    arguments.add_argument("--data", required=True, help="folder with pictures and labels")
+    arguments.add_argument(
+        "--model",
+        help="segformer-b0, deit3-b, mask-dino-r50 or timm:NAME (what fits the labels' task)",
+    )
+    arguments.add_argument("--plain", action="store_true", help="without FDAM; the twin has it")
+    arguments.add_argument("--format", help="of the labels, where several fit")
+    args = arguments.parse_args(argv)
+    from tqdm import tqdm
+
+    from fdam_mm.data.own import READERS, inspect
+    from fdam_mm.starting import write_start
+
+    if args.format is not None and args.format not in READERS:
+        raise UsageError(f"--format {args.format}, expected one of {', '.join(READERS)}")
+    found = inspect(args.data, args.format, check=False, progress=partial(tqdm, leave=False))
+    numbers = write_start(found, args.name, args.model, args.plain)
+    print(
+        f"{args.name}/config.py: crop {numbers.side}, batch {numbers.batch}, {numbers.iterations} "
+        f"iterations, learning rate {numbers.rate}\n"
+        f"next: fdam train {args.name}/config.py --work-dir work_dirs/{args.name.name}"
+    )

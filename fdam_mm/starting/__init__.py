@@ -1,0 +1,5 @@
+"""``fdam new``: a folder to start a training of own data from, for the user to edit and own."""
+
+from .writing import write_start
+
+__all__ = ["write_start"]

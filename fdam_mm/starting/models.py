@@ -1,0 +1,121 @@
+"""The models that ``fdam new`` starts from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fdam_mm.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Model:
+    """A shipped base and its recipe.
+
+    Attributes:
+        base: Of ``configs/_base_``.
+        title: For people.
+        tasks: That it is for.
+        rate, batch: Learning rate and total batch of the recipe, from pretrained weights.
+        side: Largest crop of the recipe in pixels.
+        gib: What a picture of 512 x 512 is reckoned to need in a training step.
+        weights: File of pretrained weights, relative to where the training starts; None where
+            they come by themselves.
+        settings: More of the backbone's.
+        heads: Settings of the heads, by their names, that the backbone's channels ask for.
+        neck: A pyramid for a plain ViT, None to leave the base's.
+    """
+
+    base: str
+    title: str
+    tasks: tuple[str, ...]
+    rate: float
+    batch: int
+    side: int
+    gib: float
+    weights: str | None = None
+    settings: Mapping[str, Any] | None = None
+    heads: Mapping[str, Mapping[str, Any]] | None = None
+    neck: Mapping[str, Any] | None = None
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether it would start from pretrained weights, here and now."""
+        return self.weights is None or Path(self.weights).is_file()
+
+
+MODELS = {
+    "segformer-b0": Model(
+        "own_segformer-b0", "SegFormer-B0", ("semantic",), 6e-5, 16, 512, 1.0,
+        "pretrain/mit_b0_20220624-7e0fe6dd.pth", heads={"decode_head": {}},
+    ),
+    "deit3-b": Model(
+        "own_deit3-b", "UperNet on DeiT-III-B", ("semantic",), 6e-5, 16, 512, 4.0,
+        "pretrain/deit_3_base_224_21k.pth", heads={"decode_head": {}, "auxiliary_head": {}},
+    ),
+    "mask-dino-r50": Model(
+        "own_mask-dino-r50", "Mask DINO (ResNet-50)", ("instance",), 1e-4, 16, 1024, 4.0
+    ),
+}  # fmt: skip
+DEFAULTS = {"semantic": "segformer-b0", "instance": "mask-dino-r50"}
+
+
+def find_model(name: str | None, task: str) -> Model:
+    """The model of a name, or the one that fits the task.
+
+    Raises:
+        UsageError: There is no such model, or it is for another task, or none is for the task.
+    """
+    known = [*MODELS, "timm:NAME"]
+    if name is None:
+        if task not in DEFAULTS:
+            raise UsageError(f"the labels are for {task}, and fdam new has no model for it yet")
+        name = DEFAULTS[task]
+    model = _of_timm(name.removeprefix("timm:")) if name.startswith("timm:") else MODELS.get(name)
+    if model is None:
+        raise UsageError(f"--model {name}, expected one of {', '.join(known)}")
+    if task not in model.tasks:
+        raise UsageError(f"--model {name} is for {', '.join(model.tasks)}, the labels for {task}")
+    return model
+
+
+def _of_timm(name: str) -> Model:
+    """With its maps' channels, which timm says without weights.
+
+    Raises:
+        UsageError: timm has no such model, or its maps make no pyramid.
+    """
+    import timm
+    import torch
+
+    try:
+        with torch.device("meta"):
+            info: Any = timm.create_model(name, pretrained=False, features_only=True).feature_info
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"--model timm:{name}: {reason}; timm.list_models() has the names") from (
+            error
+        )
+    channels, strides = info.channels(), info.reduction()
+    if len(set(strides)) == 1:  # a plain ViT: a map after every quarter of the blocks
+        with torch.device("meta"):
+            whole: Any = timm.create_model(name, pretrained=False)
+        depth = len(whole.blocks)
+        indices = tuple(depth * quarter // 4 - 1 for quarter in (1, 2, 3, 4))
+        width, neck = channels[-1], dict(type="ViTPyramid", embed_dims=channels[-1])
+        maps = [width] * 4
+    else:
+        kept = list(range(len(channels)))[-4:]
+        indices, neck = tuple(kept), None
+        maps = [channels[i] for i in kept]
+    if len(maps) != 4:
+        raise UsageError(f"--model timm:{name} has {len(maps)} maps, UperNet needs 4")
+    return Model(
+        "own_timm", f"UperNet on timm's {name}", ("semantic",), 6e-5, 16, 512, 3.0,
+        settings=dict(model_name=name, out_indices=indices, pretrained=True),
+        heads={
+            "decode_head": dict(in_channels=maps),
+            "auxiliary_head": dict(in_channels=maps[2]),
+        },
+        neck=neck,
+    )  # fmt: skip

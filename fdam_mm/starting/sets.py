@@ -1,0 +1,107 @@
+"""The data of a start: which pictures train, which validate, as the toolkits read them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fdam_mm.data.own import Inspection, LabelledPicture, ObjectLabels, Part, PictureFacts
+from fdam_mm.errors import UsageError
+from fdam_mm.files import write_atomically
+
+from .rules import split_names
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split.
+
+    Attributes:
+        name: "train", "val" or "test".
+        part: Where its pictures and labels are.
+        pictures: What is in it.
+    """
+
+    name: str
+    part: Part
+    pictures: tuple[PictureFacts, ...]
+
+
+def find_splits(found: Inspection) -> dict[str, Split]:
+    """Train, val, and test where there is one; the set's own splits, else a fifth validates.
+
+    Raises:
+        UsageError: The toolkits cannot read the set as it is, or it has nothing to train on.
+    """
+    if not found.parts:
+        raise UsageError(
+            f"{found.folder} must be converted first: fdam data convert {found.folder} NEW_FOLDER "
+            f"--to {found.convert_to}"
+        )
+    parts = {part.split or "train": part for part in found.parts}
+    usable = [p for p in found.pictures if p.has_labels and p.size]
+    of = {s: tuple(p for p in usable if (p.split or "train") == s) for s in parts}
+    splits = {s: Split(s, part, of[s]) for s, part in parts.items() if of[s]}
+    if "train" not in splits:
+        raise UsageError(f"{found.folder} has no pictures with labels to train on")
+    if "val" not in splits:
+        train = splits["train"]
+        names = [p.name for p in train.pictures]
+        keep, held = split_names(names, _classes_of(found, names))
+        if not held:
+            raise UsageError(f"{found.folder} has one picture; label another one to validate on")
+        for name, chosen in (("train", set(keep)), ("val", set(held))):
+            pictures = tuple(p for p in train.pictures if p.name in chosen)
+            splits[name] = Split(name, train.part, pictures)
+    return splits
+
+
+def write_lists(splits: dict[str, Split], folder: Path) -> None:
+    """``splits/NAME.txt``: the pictures' names, one a line."""
+    for split in splits.values():
+        text = "".join(f"{picture.name}\n" for picture in split.pictures)
+        write_atomically(folder / "splits" / f"{split.name}.txt", text)
+
+
+def write_coco(splits: dict[str, Split], folder: Path) -> dict[str, Split]:
+    """COCO's JSON of each split that shares its file with another, in ``splits/NAME.json``."""
+    files = [split.part.labels for split in splits.values()]
+    written = {}
+    for name, split in splits.items():
+        if files.count(split.part.labels) == 1:
+            written[name] = split
+            continue
+        file = folder / "splits" / f"{name}.json"
+        write_atomically(file, json.dumps(_chosen(split)))
+        written[name] = replace(split, part=replace(split.part, labels=file))
+    return written
+
+
+def _classes_of(found: Inspection, names: Sequence[str]) -> dict[str, frozenset[int]]:
+    wanted = set(names)
+    return {
+        picture.name: _labels_in(found, picture)
+        for picture in found.labelled.pictures
+        if picture.name in wanted
+    }
+
+
+def _labels_in(found: Inspection, picture: LabelledPicture) -> frozenset[int]:
+    if picture.pixels is not None:
+        return frozenset(label for label, n in picture.pixels.items() if label >= 0 and n)
+    if picture.label_file is None:
+        return frozenset()
+    labels = found.labelled.read(picture)
+    if isinstance(labels, ObjectLabels):
+        return frozenset(o.label for o in labels.objects)
+    return frozenset()
+
+
+def _chosen(split: Split) -> dict:
+    """The entries of the split's pictures."""
+    data = json.loads(split.part.labels.read_text())
+    paths = {picture.path.resolve() for picture in split.pictures}
+    images = [i for i in data["images"] if (split.part.images / i["file_name"]).resolve() in paths]
+    ids = {image["id"] for image in images}
+    annotations = [a for a in data["annotations"] if a["image_id"] in ids]
+    return {**data, "images": images, "annotations": annotations}

@@ -1,0 +1,150 @@
+"""The newcomer's way on made-up data: inspect, new, train, report, predict, in one process."""
+
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.config import Config
+
+from fdam_mm.apis.building import build_model
+from fdam_mm.cli import main as fdam
+from fdam_mm.training.config import read_config
+
+HEIGHT, WIDTH = 64, 80
+
+
+@pytest.fixture(scope="module")
+def masks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten pictures of a bright square on dark ground, with label maps of two classes."""
+    root = tmp_path_factory.mktemp("own") / "photos"
+    rng = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+    for index in range(10):
+        labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+        left, top = rng.integers(0, 40, 2)
+        labels[top : top + 20, left : left + 20] = 1
+        pixels = 40 + 160 * labels[..., None] + rng.integers(0, 30, (HEIGHT, WIDTH, 3))
+        cv2.imwrite(str(root / f"images/{index}.jpg"), pixels.astype(np.uint8))
+        cv2.imwrite(str(root / f"masks/{index}.png"), labels)
+    return root
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five pictures in COCO's form, without a split."""
+    root = tmp_path_factory.mktemp("own") / "nuts"
+    (root / "images").mkdir(parents=True)
+    images, annotations = [], []
+    for i in range(1, 6):
+        cv2.imwrite(str(root / f"images/{i}.jpg"), np.full((HEIGHT, WIDTH, 3), 20 * i, np.uint8))
+        images.append(dict(id=i, file_name=f"{i}.jpg", height=HEIGHT, width=WIDTH))
+        polygon = [5.0, 5.0, 30.0, 5.0, 30.0, 25.0]
+        annotations.append(
+            dict(
+                id=i, image_id=i, category_id=1, iscrowd=0, bbox=[5, 5, 25, 20], area=250,
+                segmentation=[polygon],
+            )
+        )  # fmt: skip
+    data = dict(images=images, annotations=annotations, categories=[dict(id=1, name="fig")])
+    (root / "labels.json").write_text(json.dumps(data))
+    return root
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int | None:
+    monkeypatch.setattr(sys, "argv", ["fdam", *map(str, words)])
+    return fdam.main()
+
+
+def names(file: Path) -> list[str]:
+    return file.read_text().split()
+
+
+def test_the_way(masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "data", "inspect", masks) == 0
+    run(monkeypatch, "new", "square", "--data", masks)
+    config = Path("square/config.py")
+    assert len(config.read_text().splitlines()) < 40
+    text = config.read_text().replace("max_iters = 1000 ", "max_iters = 6 ")
+    config.write_text(text)  # it is ours to edit
+    quick = ["train_dataloader.num_workers=0", "train_dataloader.persistent_workers=False"]
+    quick += [option.replace("train", "val") for option in quick]
+    quick += [option.replace("train", "test") for option in quick[:2]]
+    quick += ["train_dataloader.batch_size=2", "train_cfg.val_interval=6"]
+    run(monkeypatch, "train", config, "--work-dir", "work", "--cfg-options", *quick)
+    run(monkeypatch, "report", "work", "--pictures", "1")
+    page = Path("work/report.html").read_text()
+    assert "fdam train square/config.py" in page and "boundary IoU" in page
+    run(monkeypatch, "predict", "work", masks / "images/0.jpg", "--out", "result", "--draw")
+    assert cv2.imread("result/0.png", cv2.IMREAD_UNCHANGED).shape == (HEIGHT, WIDTH)
+
+
+def test_new_splits_and_overwrites_nothing(
+    masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(monkeypatch, "new", "square", "--data", masks, "--plain")
+    train, val = names(Path("square/splits/train.txt")), names(Path("square/splits/val.txt"))
+    assert (len(train), len(val)) == (8, 2) and set(train) | set(val) == set(map(str, range(10)))
+    plain, fdam_twin = (Config.fromfile(f"square/{name}.py") for name in ("config", "fdam"))
+    assert "fdam" not in plain.model.backbone
+    assert fdam_twin.model.backbone.pop("fdam") == dict(att_inv=True, freq_scale=True)
+    assert fdam_twin.to_dict() == plain.to_dict()
+    with pytest.raises(SystemExit, match="there and not empty; nothing is ever overwritten"):
+        run(monkeypatch, "new", "square", "--data", masks)
+
+
+@pytest.mark.parametrize("model", ["deit3-b", "timm:resnet18", "timm:vit_tiny_patch16_224"])
+def test_models_build(
+    model: str, masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    run(monkeypatch, "new", tmp_path / "own", "--data", masks, "--model", model, "--plain")
+    config = tmp_path / "own/config.py"
+    assert len(config.read_text().splitlines()) < 40
+    with torch.device("meta"):
+        built = build_model(read_config(str(config), {}))
+    assert built.decode_head.num_classes == built.auxiliary_head.num_classes == 2
+
+
+def test_objects(objects: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(monkeypatch, "new", tmp_path / "nuts", "--data", objects)
+    assert len((tmp_path / "nuts/config.py").read_text().splitlines()) < 40
+    config = read_config(str(tmp_path / "nuts/config.py"), {})
+    sizes = []
+    for split in ("train", "val"):
+        file = Path(config[f"{split}_dataloader"].dataset.ann_file)
+        data = json.loads(file.read_text())
+        sizes.append(len(data["images"]))
+        assert {a["image_id"] for a in data["annotations"]} == {i["id"] for i in data["images"]}
+        folder = (
+            Path(config.data["data_root"]) / config[f"{split}_dataloader"].dataset.data_prefix.img
+        )
+        assert all((folder / image["file_name"]).is_file() for image in data["images"])
+    assert sizes == [4, 1]
+    assert config.val_evaluator.ann_file == config.val_dataloader.dataset.ann_file
+    assert config.model.panoptic_head.num_things_classes == 1
+    plain = read_config(str(tmp_path / "nuts/plain.py"), {})
+    assert plain.model.panoptic_head.pixel_decoder.fdam is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model", "mask-dino-r50"], "is for instance, the labels for semantic"),
+        (["--model", "no"], "expected one of segformer-b0"),
+        (["--model", "timm:no_such_model"], "timm.list_models"),
+        (["--format", "no"], "expected one of"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    words: list[str], message: str, masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit, match=f"fdam new: error: .*{message}"):
+        run(monkeypatch, "new", tmp_path / "own", "--data", masks, *words)
+    assert not (tmp_path / "own").exists()
