@@ -69,12 +69,13 @@ def test_the_way(masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     run(monkeypatch, "new", "square", "--data", masks)
     config = Path("square/config.py")
     assert len(config.read_text().splitlines()) < 40
-    text = config.read_text().replace("max_iters = 1000 ", "max_iters = 6 ")
+    text = config.read_text().replace("max_iters = 1000 ", "max_iters = 10 ")
     config.write_text(text)  # it is ours to edit
     quick = ["train_dataloader.num_workers=0", "train_dataloader.persistent_workers=False"]
     quick += [option.replace("train", "val") for option in quick]
     quick += [option.replace("train", "test") for option in quick[:2]]
-    quick += ["train_dataloader.batch_size=2", "train_cfg.val_interval=6"]
+    quick += ["train_dataloader.batch_size=2", "train_cfg.val_interval=10"]
+    quick += ["default_hooks.checkpoint.interval=10"]
     run(monkeypatch, "train", config, "--work-dir", "work", "--cfg-options", *quick)
     run(monkeypatch, "report", "work", "--pictures", "1")
     page = Path("work/report.html").read_text()
