@@ -22,11 +22,6 @@ class BFloat16OptimWrapper(OptimWrapper):
             yield
 
 
-def is_autocast(wrapper: OptimWrapper) -> bool:
-    """Whether an optimizer's forward runs under autocast."""
-    return isinstance(wrapper, AmpOptimWrapper | BFloat16OptimWrapper)
-
-
 def enable_amp(config: Config) -> None:
     """Train in fp16 with dynamic loss scaling, or in bf16 on a machine without CUDA.
 

@@ -8,7 +8,11 @@ import torch
 from mmengine.device import get_device
 from mmengine.dist import is_main_process
 from mmengine.hooks import EMAHook
-from mmengine.model import BaseDataPreprocessor, revert_sync_batchnorm
+from mmengine.model import (
+    BaseDataPreprocessor,
+    convert_sync_batchnorm,
+    revert_sync_batchnorm,
+)
 from mmengine.registry import RUNNERS
 from torch import nn
 
@@ -16,7 +20,6 @@ from fdam_mm.errors import ConfigError
 
 from .config_errors import config_errors
 from .finite import optim_wrappers
-from .precision import is_autocast
 from .runner import FDAMRunner
 from .sharding import gathered, shard, shard_optimizer
 from .waiting_gradients import WaitingGradientsHook
@@ -45,7 +48,10 @@ class FDAMShardedRunner(FDAMRunner):
             return super().wrap_model(model_wrapper_cfg, model)
         if model_wrapper_cfg is not None:
             raise ConfigError("model_wrapper_cfg is for DDP; FDAMShardedRunner reads sharding")
-        return model if torch.cuda.is_available() else revert_sync_batchnorm(model)
+        if not torch.cuda.is_available():
+            return revert_sync_batchnorm(model)
+        kind = self.cfg.get("sync_bn")
+        return model if kind is None else convert_sync_batchnorm(model, kind)
 
     def load_or_resume(self) -> None:
         super().load_or_resume()
@@ -59,7 +65,6 @@ class FDAMShardedRunner(FDAMRunner):
     def _share_out(self) -> None:
         settings = dict(self.cfg.get("sharding") or {})
         with config_errors("the config's sharding", self.cfg):
-            self._require_autocast(settings.get("param_dtype", "float32"))
             before = dict(self.model.named_parameters())
             blocks = shard(self.model, **settings)
         for wrapper in optim_wrappers(self):
@@ -79,13 +84,6 @@ class FDAMShardedRunner(FDAMRunner):
         self.logger.info(
             f"shared out over {self.world_size} processes, gathered by block: {', '.join(blocks)}"
         )
-
-    def _require_autocast(self, param_dtype: str) -> None:
-        if param_dtype != "float32" and not all(map(is_autocast, optim_wrappers(self))):
-            raise ConfigError(
-                f"sharding.param_dtype is {param_dtype}, which needs mixed precision: --amp, or "
-                "optim_wrapper.type=BFloat16OptimWrapper"
-            )
 
     def _averages(self) -> list[EMAHook]:
         return [hook for hook in self.hooks if isinstance(hook, EMAHook)]

@@ -13,52 +13,38 @@ from mmengine.dist import get_world_size
 from mmengine.utils import apply_to
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
 from fdam_mm.errors import ConfigError
 
 _LISTS = (nn.ModuleList, nn.ModuleDict, nn.Sequential)
-_DTYPES = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def shard(
-    model: nn.Module, blocks: Sequence[str] | None = None, param_dtype: str = "float32"
-) -> list[str]:
+def shard(model: nn.Module, blocks: Sequence[str] | None = None) -> list[str]:
     """Shard a model over all processes, in place; each of them must hold the same weights.
+
+    Parameters are gathered as they are, in float32: in 16 bits the float32 islands of FDAM's
+    layers would get rounded ones, and a validation, which is outside of autocast, would fail.
 
     Args:
         model: Called as a module, so that hooks run; on any device.
         blocks: Names, with ``*``, of the modules that are gathered one at a time; None takes
             :func:`find_blocks`. What lies outside of them is gathered for the whole forward.
-        param_dtype: In which parameters are gathered: float32, or 16 bits under autocast. Sums of
-            gradients, and what the optimizer sees, stay in float32.
 
     Returns:
         Names of the blocks.
 
     Raises:
-        ConfigError: A name fits no module, or there is no such dtype.
+        ConfigError: A name fits no module.
     """
-    if param_dtype not in _DTYPES:
-        raise ConfigError(
-            f"sharding.param_dtype is {param_dtype!r}, expected one of {', '.join(_DTYPES)}"
-        )
     names = find_blocks(model) if blocks is None else _named(model, blocks)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    settings: dict[str, Any] = dict(
-        mesh=init_device_mesh(device, (get_world_size(),)),
-        reshard_after_forward=True,
-        mp_policy=MixedPrecisionPolicy(
-            param_dtype=_DTYPES[param_dtype],
-            reduce_dtype=torch.float32,
-            cast_forward_inputs=False,  # autocast does it, except in the float32 islands
-        ),
-    )
+    mesh = init_device_mesh(device, (get_world_size(),))
     for name in names:
-        fully_shard(model.get_submodule(name), **settings)
-    fully_shard(model, **settings)
+        fully_shard(model.get_submodule(name), mesh=mesh, reshard_after_forward=True)
+    fully_shard(model, mesh=mesh, reshard_after_forward=True)
     return names
 
 

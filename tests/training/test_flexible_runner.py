@@ -1,17 +1,24 @@
 """mmengine's FlexibleRunner under our name: safe checkpoints and resuming."""
 
+import inspect
 import uuid
 from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine._strategy.deepspeed import DeepSpeedOptimWrapper, DeepSpeedStrategy
 from mmengine.evaluator import Evaluator
 from mmengine.fileio import LocalBackend
+from mmengine.registry import OPTIM_WRAPPERS, RUNNERS, STRATEGIES
+from mmengine.runner._flexible_runner import FlexibleRunner
+from support.tools import ROOT
 from support.toy import Numbers, Score, Slope
 
 from fdam_mm.checkpoints import load
+from fdam_mm.toolkits.types import class_of
 from fdam_mm.training import FDAMFlexibleRunner, SafeCheckpointHook
 from fdam_mm.training.checkpoint_record import CheckpointRecord
+from fdam_mm.training.config import read_config
 
 
 def runner(folder: Path, max_iters: int = 4, **settings: Any) -> FDAMFlexibleRunner:
@@ -75,3 +82,16 @@ def test_folders_of_parts_are_rotated_where_a_training_wrote_them(tmp_path: Path
     record = CheckpointRecord(str(tmp_path), LocalBackend())
     (tmp_path / "mine.pth").mkdir()
     assert not record.remove("mine.pth") and (tmp_path / "mine.pth").is_dir()
+
+
+def test_the_config_for_deepspeed_is_what_its_strategy_takes() -> None:
+    """DeepSpeed is not installed here; docs/scaling.md says what was run elsewhere."""
+    file = "configs/deit3/fdam-deit3-b16_upernet_deepspeed_4xb4-160k_ade20k-512x512.py"
+    config = read_config(str(ROOT / file), {})
+    settings = dict(config.strategy)
+    assert class_of(config.runner_type, RUNNERS) is FlexibleRunner
+    assert class_of(settings.pop("type"), STRATEGIES) is DeepSpeedStrategy
+    inspect.signature(DeepSpeedStrategy).bind(**settings)
+    wrapper = dict(config.optim_wrapper)
+    assert class_of(wrapper["type"], OPTIM_WRAPPERS) is DeepSpeedOptimWrapper
+    assert set(wrapper) == {"type", "optimizer", "constructor", "paramwise_cfg"}

@@ -1,16 +1,20 @@
 """FSDP2 trains, saves and resumes as DDP does, and its checkpoints are DDP's."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from mmengine.registry import MODELS, init_default_scope
+from support.tools import ROOT
 from support.training import EMA, VALIDATION, assert_same, losses, state, toy
 from support.trainings import run_all
 
 from fdam_mm.checkpoints import load
 from fdam_mm.errors import ConfigError
+from fdam_mm.layers import FreqScale
+from fdam_mm.toolkits.registration import register_toolkit
+from fdam_mm.training.config import read_config
 from fdam_mm.training.sharding import find_blocks, shard
 
 SHARDED = dict(runner_type="FDAMShardedRunner")
@@ -96,16 +100,9 @@ def test_goes_on_alone(toys: Path) -> None:
     assert load(toys / "alone/iter_8.pth")["resuming"]["samples_done"] == 28
 
 
-@pytest.mark.parametrize(
-    "sharding, message",
-    [
-        (dict(blocks=["nett.*"]), "sharding.blocks: 'nett.*' fits no module"),
-        (dict(param_dtype="int8"), "sharding.param_dtype is 'int8', expected one of float32"),
-    ],
-)
-def test_settings_that_are_none(sharding: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(message)):
-        shard(torch.nn.Sequential(torch.nn.Linear(2, 2)), **sharding)
+def test_a_name_that_fits_nothing() -> None:
+    with pytest.raises(ConfigError, match="sharding.blocks: 'nett.*' fits no module"):
+        shard(torch.nn.Sequential(torch.nn.Linear(2, 2)), blocks=["nett.*"])
 
 
 def test_blocks_are_those_of_stacks() -> None:
@@ -119,3 +116,26 @@ def test_blocks_are_those_of_stacks() -> None:
     model.stages = torch.nn.ModuleList([stage])
     model.head = torch.nn.ModuleList([block()])
     assert find_blocks(model) == ["stages.0.blocks.0", "stages.0.blocks.1", "head.0"]
+
+
+@pytest.mark.parametrize(
+    "file, layers",
+    [
+        ("deit3/fdam-deit3-b16_upernet_fsdp_4xb4-160k_ade20k-512x512.py", ["backbone.blocks.11"]),
+        (
+            "mask_dino/fdam-mask-dino_r50_3scale_fsdp_8xb2-160k_ade20k-512x512.py",
+            ["panoptic_head.pixel_decoder.encoder.layers.5", "panoptic_head.decoder.layers.8"],
+        ),
+    ],
+)
+def test_configs(file: str, layers: list[str]) -> None:
+    config = read_config(str(ROOT / "configs" / file), {})
+    assert config.runner_type == SHARDED["runner_type"]
+    init_default_scope(config.default_scope)
+    register_toolkit(config.default_scope)
+    with torch.device("meta"):
+        model = MODELS.build(config.model)
+    blocks = find_blocks(model)
+    assert set(layers) < set(blocks)
+    inside = [name for name, m in model.named_modules() if isinstance(m, FreqScale)]
+    assert inside and all(name.startswith(tuple(f"{b}." for b in blocks)) for name in inside)
