@@ -61,6 +61,7 @@ def assert_close(ours: Any, theirs: Any) -> None:
             assert_close(one, other)
 
 
+@pytest.mark.slow
 def test_is_ddp(toys: Path) -> None:
     """Gradients that accumulate are summed up over processes first, hence the rounding."""
     assert "shared out over 2 processes" in (toys / "log").read_text()
@@ -72,12 +73,14 @@ def test_is_ddp(toys: Path) -> None:
     assert_close(ours["waiting_gradients"], theirs["waiting_gradients"])
 
 
+@pytest.mark.slow
 def test_without_accumulation_bit_for_bit(toys: Path) -> None:
     assert losses(toys / "plain_sharded") == losses(toys / "plain_ddp")
     ours, theirs = (toys / name / "iter_4.pth" for name in ("plain_sharded", "plain_ddp"))
     assert_same(state(ours), state(theirs))
 
 
+@pytest.mark.slow
 def test_resumes(toys: Path) -> None:
     assert "not exactly" not in (toys / "log").read_text()
     whole = {k: v for k, v in losses(toys / "sharded").items() if k > 4}
@@ -87,6 +90,7 @@ def test_resumes(toys: Path) -> None:
     assert_close(state(toys / "as_ddp/iter_8.pth"), state(toys / "sharded/iter_8.pth"))
 
 
+@pytest.mark.slow
 def test_goes_on_alone(toys: Path) -> None:
     """On one process nothing is shared out; the samples go on where those of two were."""
     file = toys / "sharded/iter_6.pth"
