@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from fdam_mm.data.own import convert
 
-    bar = partial(tqdm, desc="convert", leave=False)
+    bar = partial(tqdm, desc="convert", leave=False, disable=None)
     done = convert(args.source, args.target, args.to, args.format, bar)
     print("\n".join(summary(done)))
 

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if args.format is not None and args.format not in READERS:
         raise UsageError(f"--format {args.format}, expected one of {', '.join(READERS)}")
-    found = inspect(args.folder, args.format, progress=partial(tqdm, leave=False))
+    found = inspect(args.folder, args.format, progress=partial(tqdm, leave=False, disable=None))
     if args.json:
         print(json.dumps(found.to_json()))
     else:

@@ -34,6 +34,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = read_config(args.config, args.cfg_options)
     out = args.out or Path("show") / f"{Path(args.config).stem}_{args.split}"
     require_folder(str(out), "--out")
-    bar = partial(tqdm, desc="count", leave=False)
+    bar = partial(tqdm, desc="count", leave=False, disable=None)
     for file in show_data(config, out, args.split, args.number, args.seed, bar):
         print(file)

@@ -12,6 +12,7 @@ from support.tools import TINY
 
 from fdam_mm.apis import load_model, predict
 from fdam_mm.cli.main import COMMANDS, Command, Commands, main
+from fdam_mm.data.own import inspect
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int | None:
@@ -76,6 +77,12 @@ def test_predict(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (expected,) = predict(load_model(TINY, checkpoint, "cpu"), picture, progress=False)
     np.testing.assert_array_equal(np.array(Image.open(out / "a.png")), expected.labels + 1)
     assert (out / "a.jpg").is_file()
+    labels = ["--labels", "masks", "--checkpoint", checkpoint]
+    run(monkeypatch, "predict", TINY, "a.png", *labels, "--out", "labelled")
+    found = inspect(tmp_path / "labelled", check=False)
+    assert (found.task, found.problems) == ("semantic", ())
+    got = found.labelled.read(found.labelled.pictures[0]).labels
+    np.testing.assert_array_equal(got, expected.labels)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def inspect(
     for picture in progress(list(labelled.pictures)):
         facts.append(_look_at(picture, labelled, counts, problems, check))
     if check:
-        problems += _of_json(labelled)
+        problems += _of_json(labelled, progress)
         problems += _of_the_whole(labelled, facts, counts)
     known = {str(problem): problem for problem in problems}
     return Inspection(
@@ -227,7 +227,7 @@ def _object_faults(
         yield from mask_faults(entry, image, Masks.ANY)
 
 
-def _of_json(labelled: LabelledSet) -> list[Problem]:
+def _of_json(labelled: LabelledSet, progress: Progress) -> list[Problem]:
     """What ``check_data`` says of the JSONs of COCO."""
     if not labelled.format.startswith("coco"):
         return []
@@ -245,7 +245,7 @@ def _of_json(labelled: LabelledSet) -> list[Problem]:
         else:
             masks = Masks.ANY if labelled.task == "instance" else Masks.NONE
             data = InstanceSet(part.images, part.labels, names, Reading(masks=masks))
-        found += data.check().problems
+        found += data.check(progress).problems
     return found
 
 

@@ -15,6 +15,7 @@ FILES = (
     "class_dict.csv", "label_colors.txt", "obj.names",
 )  # fmt: skip
 _MOST = 65536
+_LARGEST = 1 << 32  # value of a pixel
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ def class_names(folder: Folder) -> ClassNames | None:
     try:
         text = read_text(path)
         rows = _from_json(text) if file.suffix == ".json" else _from_text(text, file)
+        if not all(0 <= number < _LARGEST for number, _, _ in rows):
+            raise ValueError("a number of a class below 0 or too large")
     except (OSError, TypeError, ValueError, RecursionError, csv.Error) as error:
         raise LabelError(f"{path}: unreadable ({error}), expected names of classes") from error
     names, colours = {}, {}

@@ -105,7 +105,10 @@ def _read(picture: LabelledPicture, entry: dict, labels: dict) -> PanopticLabels
     assert picture.label_file is not None
     ids = segment_ids(read_pixels(picture.label_file)[..., ::-1])
     segments = []
-    for info in entry.get("segments_info") or ():
+    infos = entry.get("segments_info")
+    if not isinstance(infos, list):
+        raise LabelError(f"{picture.image}: segments_info {show(infos)}, expected a list")
+    for info in infos:
         number = info.get("id") if isinstance(info, dict) else None
         category = info.get("category_id") if isinstance(info, dict) else None
         if not isinstance(number, int) or not 0 < number < _MOST:

@@ -13,6 +13,7 @@ import shapely
 from shapely.geometry import shape
 
 from fdam_mm.data.check.problems import Problem, show
+from fdam_mm.data.formats.polygons import FARTHEST
 from fdam_mm.data.own.folder import Folder, read_text, split_of
 from fdam_mm.data.own.labelled import (
     ClassInfo,
@@ -150,7 +151,7 @@ def _features(
     for index, feature in enumerate(data["features"]):
         where = f"{path}: feature {index}"
         try:
-            properties = feature.get("properties") or {}
+            properties = _properties(feature)
             geometry = shape(project(feature["geometry"]))
             m = to_pixels
             moved = shapely.transform(
@@ -179,11 +180,17 @@ def _features(
 
 def _class_key(data: dict) -> str | None:
     """The property that has the class: the first of the usual ones that all features have."""
-    listed = [f.get("properties") or {} for f in data["features"] if isinstance(f, dict)]
+    listed = [_properties(f) for f in data["features"]]
     for key in _CLASS_KEYS:
         if listed and all(isinstance(p.get(key), str | int) and p.get(key) != "" for p in listed):
             return key
     return None
+
+
+def _properties(entry: Any) -> dict[str, Any]:
+    """The properties of a feature; empty where it has none."""
+    found = entry.get("properties") if isinstance(entry, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _projection(path: Path, data: dict, crs: Any) -> Any:
@@ -193,7 +200,7 @@ def _projection(path: Path, data: dict, crs: Any) -> Any:
     from rasterio.warp import transform_geom
 
     named = data.get("crs")
-    name = (named.get("properties") or {}).get("name") if isinstance(named, dict) else None
+    name = _properties(named).get("name") if isinstance(named, dict) else None
     if crs is None:
         return lambda geometry: geometry
     try:
@@ -210,7 +217,7 @@ def _object(geometry: Any, size: tuple[int, int], attributes: dict, where: str) 
     parts = list(getattr(geometry, "geoms", [geometry]))
     outer = tuple(np.array(part.exterior.coords)[:-1] for part in parts)
     box = box_of(np.concatenate(outer))
-    if max(map(abs, box)) > 1e6:
+    if not all(abs(side) <= FARTHEST for side in box):  # NaN is not either
         raise LabelError(f"{where}: {box} in pixels of the raster, expected a place on it")
     if any(len(part.interiors) for part in parts):
         return LabelledObject(-1, box, rle=_with_holes(geometry, size), attributes=attributes)

@@ -169,7 +169,8 @@ def _joined(parts: list[tuple[str, LabelledObject]]) -> list[tuple[str, Labelled
 
 def _object(shape: dict, kind: str, size: tuple[Any, Any]) -> LabelledObject:
     """One shape. Raises LabelError where it is broken or of a kind that we do not know."""
-    flags = {key: value for key, value in (shape.get("flags") or {}).items() if value}
+    flags = shape.get("flags")
+    flags = {k: v for k, v in flags.items() if v} if isinstance(flags, dict) else {}
     attributes = {
         key: value
         for key, value in (

@@ -203,7 +203,9 @@ def _names(folder: Folder, problems: list[Problem]) -> tuple[dict[int, str], boo
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]
         raise LabelError(f"{path}: unreadable ({reason}), {expected}") from error
-    names = data.get("names") if isinstance(data, dict) else None
+    if not isinstance(data, dict):
+        raise LabelError(f"{path}: {data!r:.60}, {expected}")
+    names = data.get("names")
     if isinstance(names, list):
         names = dict(enumerate(names))
     try:
