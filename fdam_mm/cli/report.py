@@ -1,6 +1,7 @@
 """``fdam report``: a page of a training, or of several side by side."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fdam_mm.errors import MissingFileError, UsageError
@@ -49,5 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fdam_mm.report.runs import read_run
 
     runs = [read_run(folder, args.checkpoint, args.split) for folder in args.work_dirs]
+    if len({run.name for run in runs}) < len(runs):
+        runs = [replace(r, name=str(f)) for r, f in zip(runs, args.work_dirs, strict=True)]
     write_page(runs, out, args.pictures)
     print(out)

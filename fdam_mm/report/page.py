@@ -1,7 +1,7 @@
 """The page of one run, or of several side by side."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +69,10 @@ def _subtitle(runs: Sequence[ReportedRun]) -> str:
 
 
 def _summary(runs: Sequence[ReportedRun]) -> Markup:
-    names = list(dict.fromkeys(name for run in runs for name in run.evaluation.metrics))
+    measured = [_measured(run.evaluation.metrics) for run in runs]
+    names = list(dict.fromkeys(name for metrics in measured for name in metrics))
     if len(runs) == 1:
-        metrics = runs[0].evaluation.metrics
+        (metrics,) = measured
         main = [name for name in _MAIN if name in metrics] or names[:1]
         shown = [*main, *(name for name in names if name not in main)]
         tiles = [(name, text(_number(metrics[name]))) for name in shown[:6]]
@@ -82,12 +83,17 @@ def _summary(runs: Sequence[ReportedRun]) -> Markup:
         return join([_tiles(tiles), table(["", ""], rest) if rest else ""])
     rows: list[list[Cell]] = []
     for name in names:
-        values = [run.evaluation.metrics.get(name) for run in runs]
-        rows.append([name, *_beside(values, _number)])
+        values = [metrics.get(name) for metrics in measured]
+        rows.append([name, *_beside(values)])
     if all(run.evaluation.counts_pixels for run in runs):
         means = [float(np.nanmean(run.evaluation.by_class["boundary IoU"])) for run in runs]
-        rows.append(["mean boundary IoU", *_beside(means, _number)])
+        rows.append(["mean boundary IoU", *_beside(means)])
     return table(_heads([run.name for run in runs]), rows)
+
+
+def _measured(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Without COCO's -1, which says that there is nothing to measure, as no large objects."""
+    return {name: value for name, value in metrics.items() if value >= 0}
 
 
 def _tiles(values: Sequence[tuple[str, Cell]]) -> Markup:
@@ -106,14 +112,17 @@ def _heads(names: Sequence[str]) -> list[Cell]:
     return ["", names[0], *(head for name in names[1:] for head in (name, "difference"))]
 
 
-def _beside(values: Sequence[float | None], said: Callable[[float | None], Cell]) -> list[Cell]:
-    first, *others = values
-    cells: list[Cell] = [said(first)]
+def _beside(values: Sequence[float | None]) -> list[Cell]:
+    """The first, and each of the others with its difference to it; all with as many decimals."""
+    known = [None if v is None or math.isnan(v) else v for v in values]
+    digits = 3 if all(abs(v) <= 1 for v in known if v is not None) else 2
+    first, *others = known
+    cells: list[Cell] = [None if first is None else f"{first:.{digits}f}"]
     for value in others:
-        known = None not in (first, value)
-        change = said(value - first) if known else None  # type: ignore[operator]
-        signed = f"+{text(change)}" if known and value > first else change  # type: ignore[operator]
-        cells += [said(value), signed]
+        if value is None or first is None:
+            cells += [None if value is None else f"{value:.{digits}f}", None]
+        else:
+            cells += [f"{value:.{digits}f}", f"{value - first:+.{digits}f}"]
     return cells
 
 
@@ -185,7 +194,7 @@ def _by_class(runs: Sequence[ReportedRun]) -> Markup:
         rows = []
         for k, name in enumerate(first.classes):
             values = [float(run.evaluation.by_class[column][k]) for run in runs]
-            rows.append([name, *_beside(values, _percent)])
+            rows.append([name, *_beside(values)])
         tables += [element("h3", column), table(_heads([run.name for run in runs]), rows)]
     return join(tables)
 

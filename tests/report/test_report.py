@@ -12,6 +12,7 @@ from fdam_mm.cli import main as fdam
 from fdam_mm.cli import test as tool
 from fdam_mm.report import evaluate, write_page
 from fdam_mm.report.markup import table
+from fdam_mm.report.page import _beside, _measured
 from fdam_mm.report.runs import ReportedRun
 
 
@@ -88,6 +89,12 @@ def test_the_page_of_rotated_boxes(oriented: ReportedRun, tmp_path: Path) -> Non
     page = page_of([oriented], tmp_path / "page.html")
     assert_alone(page)
     assert "rotated at IoU 0.5" in page
+
+
+def test_differences() -> None:
+    assert _beside([50.0, 49.0, None]) == ["50.00", "49.00", "-1.00", None, None]
+    assert _beside([0.5, 0.625]) == ["0.500", "0.625", "+0.125"]
+    assert _measured({"coco/bbox_mAP": 0.0, "coco/bbox_mAP_l": -1.0}) == {"coco/bbox_mAP": 0.0}
 
 
 def test_tables_escape() -> None:

@@ -75,8 +75,11 @@ def test_the_way(masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     quick += [option.replace("train", "val") for option in quick]
     quick += [option.replace("train", "test") for option in quick[:2]]
     quick += ["train_dataloader.batch_size=2", "train_cfg.val_interval=10"]
-    quick += ["default_hooks.checkpoint.interval=10"]
+    quick += ["default_hooks.checkpoint.interval=10", "default_hooks.logger.interval=1"]
     run(monkeypatch, "train", config, "--work-dir", "work", "--cfg-options", *quick)
+    (log,) = Path("work").glob("*/vis_data/scalars.json")
+    rates = [json.loads(line).get("lr", 0) for line in log.read_text().splitlines()]
+    assert max(rates) > 1e-4  # the warm-up ends
     run(monkeypatch, "report", "work", "--pictures", "1")
     page = Path("work/report.html").read_text()
     assert "fdam train square/config.py" in page and "boundary IoU" in page
