@@ -230,7 +230,8 @@ class ToyProcess:
             self.process = _torchrun(processes, script, *arguments)
         else:
             tests = ROOT / "tests"
-            self.process = Script(script, *arguments, cwd=ROOT, path=tests, processes=processes)
+            ranks = processes if processes > 1 else None
+            self.process = Script(script, *arguments, cwd=ROOT, path=tests, processes=ranks)
 
     def kill(self) -> None:
         """As a machine that goes down: every process at once, without a word."""

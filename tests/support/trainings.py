@@ -1,11 +1,10 @@
 """Several trainings one after the other, in processes that are started once.
 
-python trainings.py JOBS.json     under torchrun; jobs are what :func:`run_all` takes
+python trainings.py JOBS.json     as torchrun starts it; jobs are what :func:`run_all` takes
 """
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,7 @@ from fdam_mm.training.building import build_runner
 from fdam_mm.training.config import read_config
 from fdam_mm.training.teardown import end_together
 from support.training import toy_config
-
-ROOT = Path(__file__).parents[2]
+from support.warm import ROOT, Script
 
 
 def run_all(jobs: list[dict[str, Any]], folder: Path, processes: int = 2) -> str:
@@ -30,16 +28,11 @@ def run_all(jobs: list[dict[str, Any]], folder: Path, processes: int = 2) -> str
         processes: How many.
     """
     (folder / "jobs.json").write_text(json.dumps(jobs, default=str))
-    launch = ["-m", "fdam_mm.cli.launch", "--standalone", "--nproc-per-node", str(processes)]
-    done = subprocess.run(
-        [sys.executable, *launch, str(Path(__file__)), str(folder / "jobs.json")],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-    return done.stdout + done.stderr
+    file = Path(__file__)
+    script = Script(file, folder / "jobs.json", cwd=ROOT, path=ROOT / "tests", processes=processes)
+    said = "".join(script.communicate(timeout=600))
+    assert script.returncode == 0, said[-3000:]
+    return said
 
 
 def _run(job: dict[str, Any], number: int) -> None:

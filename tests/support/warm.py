@@ -35,7 +35,7 @@ class Script:
         arguments: Its arguments.
         cwd: The folder in which it begins.
         path: Another folder that it imports from.
-        processes: How many run it, as torchrun would start them.
+        processes: How many run it, as torchrun would start them; None is one, by itself.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Script:
         *arguments: object,
         cwd: Path,
         path: Path | None = None,
-        processes: int = 1,
+        processes: int | None = None,
     ) -> None:
         self.returncode: int | None = None
         self._folder = tempfile.TemporaryDirectory()
@@ -54,7 +54,7 @@ class Script:
             cwd=str(cwd),
             path=[str(folder) for folder in (file.parent, path) if folder],
             environment={**os.environ, **_ON_A_CPU},
-            ranks=_ranks(processes) if processes > 1 else [{}],
+            ranks=_ranks(processes) if processes else [{}],
             output=self._folder.name,
         )
         self.pid = self._server.begin(self, request)
