@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+import fdam_mm.openmmlab  # noqa: F401  (registers the steps that the configs name)
 from fdam_mm.data.show import show_data
 from fdam_mm.errors import ConfigError
 
@@ -117,7 +118,6 @@ def config_of(task: str, root: Path) -> Config:
     return Config(
         dict(
             default_scope=scope,
-            custom_imports=dict(imports=["fdam_mm.openmmlab"]),
             train_dataloader=dict(dataset=dict(data_root=str(root), **make(root))),
         )
     )
