@@ -18,9 +18,7 @@ Tensors = Sequence[Tensor | None]
 
 def is_exporting() -> bool:
     """Whether operations are being recorded for another runtime."""
-    # Before torch 2.7 export and torch.compile are not told apart.
-    exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
-    return exporting() or torch.jit.is_tracing()
+    return torch.compiler.is_exporting() or torch.jit.is_tracing()
 
 
 def keep_inputs(ctx: Any, inputs: Tensors, output: Tensor) -> None:
