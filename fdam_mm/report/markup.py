@@ -91,13 +91,13 @@ code { font: 12.5px/1.5 ui-monospace, Menlo, Consolas, monospace; background: #f
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 th, td { padding: 4px 12px; border-bottom: 1px solid var(--line); text-align: right; }
-th:first-child { text-align: left; } tbody th { font-weight: 500; }
+th:first-child { text-align: left; } tbody th { font-weight: 500; white-space: nowrap; }
 thead th { color: var(--soft); font-weight: 600; border-bottom: 2px solid var(--line); }
 td.worse { color: #b35900; } td.better { color: #1a7f37; }
 table.words td { text-align: left; overflow-wrap: anywhere; }
 table.matrix { font-size: 12px; } table.matrix td { padding: 3px 6px; min-width: 40px;
   text-align: center; border: 1px solid #fff; } table.matrix th { padding: 3px 6px; }
-table.matrix thead th { text-align: center; max-width: 90px; overflow-wrap: anywhere; }
+table.matrix thead th { text-align: center; max-width: 110px; overflow-wrap: break-word; }
 figure { margin: 0; flex: 1 1 280px; max-width: 400px; }
 img { width: 100%; height: auto; border-radius: 6px; display: block; }
 figcaption { color: var(--soft); font-size: 12.5px; margin-top: 3px; }
