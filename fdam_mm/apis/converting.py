@@ -89,7 +89,7 @@ class Converter:
             parts = [(corners[i], _oriented(s.cpu().pred_instances)) for i, s in everything]
             return OrientedResult(*common, merge_windows(parts))
         found = _moved(picture, everything, corners)
-        merged = merge(found)
+        merged = merge(found, grid.windows())
         return InstanceResult(*common, merged.boxes, merged.scores, merged.labels, merged.rles)
 
     def _decide(self, logits: Tensor) -> Tensor:

@@ -75,10 +75,10 @@ def test_blending_weighs_the_nearer_tile_more() -> None:
     assert (labels[:, :12] == 0).all() and (labels[:, 12:] == 1).all()
 
 
-def rectangles(*boxes: tuple[int, int, int, int]) -> list[dict]:
+def rectangles(*boxes: tuple[int, int, int, int], size: tuple[int, int] = (40, 60)) -> list[dict]:
     masks = []
     for left, top, right, bottom in boxes:
-        mask = np.zeros((40, 60), np.uint8, order="F")
+        mask = np.zeros(size, np.uint8, order="F")
         mask[top:bottom, left:right] = 1
         masks.append(coco_mask.encode(mask))
     return masks
@@ -95,7 +95,7 @@ def test_an_object_in_two_tiles_becomes_one(with_masks: bool) -> None:
         tiles=np.array([0, 1, 1, 1]),
         rles=rectangles(*boxes) if with_masks else None,
     )
-    merged = merge(found)
+    merged = merge(found, TileGrid.over((40, 60), 35, 10).windows())
     assert merged.boxes.tolist() == [[5, 5, 40, 15], [20, 5, 40, 15], [45, 20, 55, 30]]
     assert merged.labels.tolist() == [0, 1, 0]
     np.testing.assert_allclose(merged.scores, [0.9, 0.7, 0.6])
@@ -103,15 +103,65 @@ def test_an_object_in_two_tiles_becomes_one(with_masks: bool) -> None:
         assert coco_mask.area(merged.rles[0]) == 35 * 10
 
 
+@pytest.mark.parametrize("with_masks", [True, False])
+def test_an_object_far_longer_than_the_overlap_becomes_one(with_masks: bool) -> None:
+    """Seen by all three tiles, of which the outer ones do not meet; a small one lies on it."""
+    grid = TileGrid.over((40, 100), 40, 10)
+    windows = grid.windows()
+    assert grid.lefts == (0, 30, 60)
+    boxes = [(2, 5, 40, 15), (30, 5, 70, 15), (60, 5, 98, 15), (33, 6, 37, 14)]
+    found = Found(
+        boxes=np.array(boxes, np.float32),
+        scores=np.array([0.9, 0.5, 0.8, 0.7], np.float32),
+        labels=np.zeros(4, int),
+        tiles=np.array([0, 1, 2, 1]),
+        rles=rectangles(*boxes, size=(40, 100)) if with_masks else None,
+    )
+    merged = merge(found, windows)
+    assert merged.boxes.tolist() == [[2, 5, 98, 15], [33, 6, 37, 14]]
+    if with_masks:
+        assert coco_mask.area(merged.rles).tolist() == [96 * 10, 4 * 8]
+
+
+@pytest.mark.parametrize(("tile", "overlap"), [(60, 12), (40, 10), (90, 30)])
+def test_what_the_tiles_cut_is_whole_again(tile: int, overlap: int) -> None:
+    rng = np.random.default_rng(0)
+    size = (120, 160)
+    y, x = np.mgrid[: size[0], : size[1]]
+    centres = [(20, 30), (20, 110), (60, 75), (95, 30), (95, 120)]  # of ellipses that do not meet
+    truth = [
+        np.asfortranarray(((y - cy) / 13) ** 2 + ((x - cx) / 28) ** 2 < 1, np.uint8)
+        for cy, cx in centres
+    ]
+    windows = TileGrid.over(size, tile, overlap).windows()
+    rles, tiles = [], []
+    for index, (left, top, right, bottom) in enumerate(windows):
+        for mask in truth:
+            part = np.zeros_like(mask)
+            part[top:bottom, left:right] = mask[top:bottom, left:right]
+            if part.any():
+                rles.append(coco_mask.encode(part))
+                tiles.append(index)
+    left_top_sides = coco_mask.toBbox(rles)
+    boxes = np.concatenate(
+        [left_top_sides[:, :2], left_top_sides[:, :2] + left_top_sides[:, 2:]], 1
+    )
+    scores, labels = rng.random(len(rles)), np.zeros(len(rles), int)
+    merged = merge(Found(boxes, scores, labels, np.array(tiles), rles), windows)
+    assert len(rles) > len(truth) and merged.rles is not None
+    found = {coco_mask.decode(rle).tobytes() for rle in merged.rles}
+    assert found == {np.ascontiguousarray(mask).tobytes() for mask in truth}
+
+
 def test_two_objects_of_one_tile_stay_two() -> None:
     boxes = np.array([(5, 5, 30, 15), (6, 5, 30, 15)], np.float32)
     found = Found(boxes, np.array([0.9, 0.8]), np.array([0, 0]), np.array([3, 3]), None)
-    assert len(merge(found).boxes) == 2
+    assert len(merge(found, np.tile([0, 0, 60, 40], (4, 1))).boxes) == 2
 
 
 def test_nothing_found() -> None:
     found = Found(np.zeros((0, 4), np.float32), *(np.zeros(0, int) for _ in range(3)), [])
-    assert len(merge(found).boxes) == 0
+    assert len(merge(found, np.array([[0, 0, 60, 40]])).boxes) == 0
 
 
 def test_panoptic_tiles_are_sewn_together() -> None:
