@@ -1,5 +1,6 @@
 """The SegFormer configs: they build, start from local files, and twins differ in FDAM alone."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,9 @@ def test_recipe_is_mmsegs(file: Path) -> None:
     ours.model.backbone.init_cfg.checkpoint = ours.checkpoint = address
     assert ours.optim_wrapper.pop("constructor") == "FDAMOptimWrapperConstructor"
     ours.pop("custom_imports")
+    gpus, pictures = re.search(r"_(\d+)xb(\d+)-", file.name).groups()
+    total = int(gpus) * int(pictures)  # which the learning rate is for
+    assert ours.pop("auto_scale_lr") == dict(enable=False, base_batch_size=total)
     assert ours.to_dict() == theirs.to_dict()
 
 
