@@ -116,12 +116,15 @@ def _plain(spectrum: Tensor, weight: Tensor, *constants: Tensor) -> Tensor:
     even, odd = _resize(weight, *constants)
     p, q = _paired(odd)
     cc, cs, sc, ss = _quadrants(spectrum, even)
-    along_h = (0, 0, 0, 0, 1, even.shape[1] - 1 - odd.shape[1])  # the paired among the cosines
-    along_w = (0, 0, 1, even.shape[2] - 1 - odd.shape[2])
-    out_cc = cc * even - F.pad(odd * ss, (*along_w, *along_h[4:]))
-    out_cs = cs * even[:, :, q] + F.pad(odd * sc[:, :, q], along_h)
-    out_sc = sc * even[:, p] + F.pad(odd * cs[:, p], along_w)
-    out_ss = ss * even[:, p, q] - odd * cc[:, p, q]
+    out_cc, out_cs = cc * even, cs * even[:, :, q]
+    out_sc, out_ss = sc * even[:, p], ss * even[:, p, q]
+    if 0 not in odd.shape[1:3]:  # a side of 1 or 2 has no paired frequency
+        along_h = (0, 0, 0, 0, 1, even.shape[1] - 1 - odd.shape[1])  # the paired among the cosines
+        along_w = (0, 0, 1, even.shape[2] - 1 - odd.shape[2])
+        out_cc = out_cc - F.pad(odd * ss, (*along_w, *along_h[4:]))
+        out_cs = out_cs + F.pad(odd * sc[:, :, q], along_h)
+        out_sc = out_sc + F.pad(odd * cs[:, p], along_w)
+        out_ss = out_ss - odd * cc[:, p, q]
     return torch.cat([torch.cat([out_cc, out_cs], 2), torch.cat([out_sc, out_ss], 2)], 1)
 
 
