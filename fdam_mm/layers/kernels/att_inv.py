@@ -150,27 +150,14 @@ class GateAndMix(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        x: Tensor,
-        y: Tensor,
-        v: Tensor,
-        scale: Tensor,
-        bias: Tensor,
-        low_weight: Tensor,
-        low_bias: Tensor,
-        high_weight: Tensor,
-        high_bias: Tensor,
-        low_gamma: Tensor,
-        high_gamma: Tensor,
-    ) -> tuple[Tensor, Tensor]:
+    def forward(x: Tensor, y: Tensor, v: Tensor, *parameters: Tensor) -> tuple[Tensor, Tensor]:
         batch, per_image, heads, dim = y.shape
         tokens = batch * per_image
         out = torch.empty(y.shape, dtype=y.dtype, device=y.device)
         logits, gates = torch.empty(2, batch, per_image, 2 * heads, device=y.device).unbind()
-        parameters = (low_weight, low_bias, high_weight, high_bias, low_gamma, high_gamma)
         with on_device_of(y):
             mix_forward[(triton.cdiv(tokens, FORWARD_TOKENS),)](
-                x, y, v, scale, bias, *(p.contiguous() for p in parameters), logits, gates, out,
+                x, y, v, *(p.contiguous() for p in parameters), logits, gates, out,
                 tokens, per_image, *y.stride(), *v.stride(),
                 **forward_constants(heads, dim, exact=y.dtype == torch.float32),
             )  # fmt: skip
@@ -210,21 +197,10 @@ def forward_constants(heads: int, dim: int, exact: bool) -> dict[str, Any]:
 
 
 def gate_and_mix_backward(
-    grad: Tensor,
-    logits: Tensor,
-    x: Tensor,
-    y: Tensor,
-    v: Tensor,
-    scale: Tensor,
-    bias: Tensor,
-    low_weight: Tensor,
-    low_bias: Tensor,
-    high_weight: Tensor,
-    high_bias: Tensor,
-    low_gamma: Tensor,
-    high_gamma: Tensor,
+    grad: Tensor, logits: Tensor, x: Tensor, y: Tensor, v: Tensor, *parameters: Tensor
 ) -> tuple[Tensor, ...]:
     """Gradients of the inputs of :func:`plain_gate_and_mix`, with the logits of its gates."""
+    scale, bias, low_weight, _, high_weight, _, low_gamma, high_gamma = parameters
     grad_y, grad_v, grad_logits, grad_gammas = _mix_backward(
         grad, y, v, logits, low_gamma, high_gamma
     )
