@@ -21,6 +21,7 @@ from fdam_mm.models.fdam_cfg import parse_fdam
 
 from .arguments import check_flags, check_numbers, check_per_stage, check_positive, check_sequence
 from .foreign_words import ATTNET, Word, refuse_foreign
+from .residual import add_branch_to_map
 from .staged import (
     MapSequential,
     Stage,
@@ -29,7 +30,6 @@ from .staged import (
     channels_last,
     check_lengths,
     make_freq_scale,
-    scaled,
 )
 from .stages import gate_heads, linear_ramp, reset_linears
 
@@ -182,10 +182,10 @@ class Block(nn.Module):
             self.gamma_2 = nn.Parameter(torch.full((dim,), layer_scale_init))
 
     def forward(self, x: Tensor) -> Tensor:
-        a = scaled(self.token_mixer(self.norm1(x)), self.freq_scale_1)
-        x = x + self.drop_path(a if self.gamma_1 is None else self.gamma_1 * a)
-        m = scaled(self.channel_mixer(self.norm2(x)), self.freq_scale_2)
-        return x + self.drop_path(m if self.gamma_2 is None else self.gamma_2 * m)
+        a = self.token_mixer(self.norm1(x))
+        x = add_branch_to_map(x, a, self.freq_scale_1, self.gamma_1, self.drop_path)
+        m = self.channel_mixer(self.norm2(x))
+        return add_branch_to_map(x, m, self.freq_scale_2, self.gamma_2, self.drop_path)
 
 
 @MODELS.register_module()

@@ -8,7 +8,8 @@ from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
 from .mlp import Mlp
-from .staged import make_freq_scale, scaled
+from .residual import add_branch_to_map
+from .staged import make_freq_scale
 
 
 class PreNormBlock(nn.Module):
@@ -45,7 +46,7 @@ class PreNormBlock(nn.Module):
             self.gamma_2 = nn.Parameter(torch.full((dim,), layer_scale_init))
 
     def forward(self, x: Tensor) -> Tensor:
-        a = scaled(self.mixer(self.norm1(x)), self.freq_scale_1)
-        x = x + self.drop_path(a if self.gamma_1 is None else self.gamma_1 * a)
-        m = scaled(self.mlp(self.norm2(x)), self.freq_scale_2)
-        return x + self.drop_path(m if self.gamma_2 is None else self.gamma_2 * m)
+        a = self.mixer(self.norm1(x))
+        x = add_branch_to_map(x, a, self.freq_scale_1, self.gamma_1, self.drop_path)
+        m = self.mlp(self.norm2(x))
+        return add_branch_to_map(x, m, self.freq_scale_2, self.gamma_2, self.drop_path)

@@ -5,6 +5,8 @@ from torch import Tensor
 
 from fdam_mm.layers import FreqScale
 
+from .staged import channels_first, channels_last
+
 
 def add_branch(
     shortcut: Tensor,
@@ -33,3 +35,15 @@ def add_branch(
     if gamma is not None:
         x = (gamma if hw is not None else gamma[:, None, None]) * x
     return shortcut + drop_path(x)
+
+
+def add_branch_to_map(
+    shortcut: Tensor,
+    x: Tensor,
+    freq_scale: FreqScale | None,
+    gamma: Tensor | None,
+    drop_path: DropPath,
+) -> Tensor:
+    """:func:`add_branch` on maps with their channels last, (B, H, W, C)."""
+    maps = channels_first(shortcut), channels_first(x)
+    return channels_last(add_branch(*maps, freq_scale, gamma, drop_path))

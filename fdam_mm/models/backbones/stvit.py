@@ -20,6 +20,7 @@ from fdam_mm.models.fdam_cfg import parse_fdam
 
 from .arguments import check_flags, check_numbers, check_per_stage, check_positive, check_sequence
 from .foreign_words import STVIT, Word, refuse_foreign
+from .residual import add_branch_to_map
 from .staged import (
     Stage,
     StagedBackbone,
@@ -28,7 +29,6 @@ from .staged import (
     check_heads,
     check_lengths,
     make_freq_scale,
-    scaled,
 )
 from .stages import linear_ramp, reset_linears
 
@@ -259,11 +259,10 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.position(x)
-        a = scaled(self.attn(self.norm1(x)), self.freq_scale_1)
-        x = x + self.drop_path(a if self.gamma_1 is None else self.gamma_1 * a)
+        a = self.attn(self.norm1(x))
+        x = add_branch_to_map(x, a, self.freq_scale_1, self.gamma_1, self.drop_path)
         m = self.mlp(channels_last(self.norm2(channels_first(x))))
-        m = scaled(m, self.freq_scale_2)
-        return x + self.drop_path(m if self.gamma_2 is None else self.gamma_2 * m)
+        return add_branch_to_map(x, m, self.freq_scale_2, self.gamma_2, self.drop_path)
 
 
 @MODELS.register_module()
