@@ -87,32 +87,8 @@ def open_pairs(
         LayoutError: The maps have more colours than anyone has classes: they are pictures.
     """
     problems = list(pairs.problems)
-    counts: dict[PurePosixPath, Counter] = {}
-    kinds: set[str] = set()
-    for _, file in pairs.matched:
-        try:
-            pixels, kind = read_map(folder.path(file))
-            counts[file] = _count(pixels)
-            kinds.add(kind)
-        except DataError as error:
-            found, _, expected = (
-                str(error).removeprefix(f"{folder.path(file)}: ").rpartition(", expected ")
-            )
-            problems.append(Problem(folder.path(file), found or expected, expected))
-    seen = Counter[Value]()
-    for found_values in counts.values():
-        seen.update(found_values)
-        if len(seen) > _MOST_CLASSES:
-            raise LayoutError(
-                f"{folder.root}: label maps with more than {_MOST_CLASSES} values or colours, "
-                "expected a value or colour for each class; they look like pictures, or JPEGs of "
-                "label maps"
-            )
-    if len({isinstance(value, tuple) for value in seen}) > 1:
-        raise LayoutError(
-            f"{folder.root}: label maps of numbers and of colours, expected one kind ("
-            + ", ".join(sorted(kinds)) + ")"
-        )  # fmt: skip
+    counts, kinds = _counted(folder, pairs, problems)
+    seen = _values(folder, counts, kinds)
     is_grey = any(kind.startswith("RGB") for kind in kinds) and all(
         isinstance(value, tuple) and len(set(value)) == 1 for value in seen
     )
@@ -144,6 +120,46 @@ def open_pairs(
         parts_of(folder, pairs.matched) if is_plain and not splits else (),
         zero_unlabelled=bool(first and is_plain),
     )  # fmt: skip
+
+
+def _counted(
+    folder: Folder, pairs: Pairs, problems: list[Problem]
+) -> tuple[dict[PurePosixPath, Counter], set[str]]:
+    """The pixels of each value of every map that can be read, and the kinds of maps."""
+    counts: dict[PurePosixPath, Counter] = {}
+    kinds: set[str] = set()
+    for _, file in pairs.matched:
+        try:
+            pixels, kind = read_map(folder.path(file))
+            counts[file] = _count(pixels)
+            kinds.add(kind)
+        except DataError as error:
+            found, _, expected = (
+                str(error).removeprefix(f"{folder.path(file)}: ").rpartition(", expected ")
+            )
+            problems.append(Problem(folder.path(file), found or expected, expected))
+    return counts, kinds
+
+
+def _values(
+    folder: Folder, counts: dict[PurePosixPath, Counter], kinds: set[str]
+) -> Counter[Value]:
+    """The values of all maps, refused where they cannot be classes."""
+    seen = Counter[Value]()
+    for found_values in counts.values():
+        seen.update(found_values)
+        if len(seen) > _MOST_CLASSES:
+            raise LayoutError(
+                f"{folder.root}: label maps with more than {_MOST_CLASSES} values or colours, "
+                "expected a value or colour for each class; they look like pictures, or JPEGs of "
+                "label maps"
+            )
+    if len({isinstance(value, tuple) for value in seen}) > 1:
+        raise LayoutError(
+            f"{folder.root}: label maps of numbers and of colours, expected one kind ("
+            + ", ".join(sorted(kinds)) + ")"
+        )  # fmt: skip
+    return seen
 
 
 def read_map(file: Path) -> tuple[np.ndarray, str]:
