@@ -10,17 +10,44 @@ from fdam_mm.data.own.shapes import area_of
 from .base import Placed, Writer, objects_of, write_once
 
 
-class CocoWriter(Writer):
-    """Boxes, polygons, run lengths and crowds; rotated boxes as polygons of their corners."""
+class CocoJsonWriter(Writer):
+    """Images, annotations and categories in a JSON of each split; subclasses add to them."""
 
-    TASKS = ("instance", "detection", "oriented")
     NAME = "coco"
+    STEM: str  # of the files' names
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._images: dict[str | None, list[dict]] = defaultdict(list)
         self._annotations: dict[str | None, list[dict]] = defaultdict(list)
         self._ids = category_ids(self.classes)
+
+    def finish(self) -> None:
+        categories = [
+            self.category(info, number)
+            for info, number in zip(self.classes, self._ids, strict=True)
+        ]
+        for split, images in self._images.items():
+            data = dict(images=images, annotations=self._annotations[split], categories=categories)
+            write_once(self.folder / "annotations" / f"{self.stem(split)}.json", json.dumps(data))
+
+    def stem(self, split: str | None) -> str:
+        """The name of a split's file, without its ending."""
+        return f"{self.STEM}_{split}" if split else self.STEM
+
+    def category(self, info: Any, number: int) -> dict[str, Any]:
+        """A class as an entry of ``categories``."""
+        entry: dict[str, Any] = dict(id=number, name=info.name)
+        if info.colour is not None:
+            entry["color"] = list(info.colour)
+        return entry
+
+
+class CocoWriter(CocoJsonWriter):
+    """Boxes, polygons, run lengths and crowds; rotated boxes as polygons of their corners."""
+
+    TASKS = ("instance", "detection", "oriented")
+    STEM = "instances"
 
     def add(self, placed: Placed, labels: Labels) -> None:
         images, annotations = self._images[placed.split], self._annotations[placed.split]
@@ -30,16 +57,6 @@ class CocoWriter(Writer):
             annotations.append({"id": len(annotations) + 1, "image_id": len(images), **entry})
             if self.task == "oriented":
                 self.notes["rotated boxes as polygons of their corners"] += 1
-
-    def finish(self) -> None:
-        categories = [
-            category_entry(info, number)
-            for info, number in zip(self.classes, self._ids, strict=True)
-        ]
-        for split, images in self._images.items():
-            data = dict(images=images, annotations=self._annotations[split], categories=categories)
-            name = f"instances_{split}.json" if split else "instances.json"
-            write_once(self.folder / "annotations" / name, json.dumps(data))
 
     def _entry(self, found: LabelledObject, size: tuple[int, int]) -> dict[str, Any]:
         left, top, right, bottom = found.box
@@ -66,14 +83,6 @@ def category_ids(classes: Any) -> list[int]:
     own = [info.value for info in classes]
     good = all(isinstance(value, int) and value > 0 for value in own)
     return own if good and len(set(own)) == len(own) else list(range(1, len(own) + 1))
-
-
-def category_entry(info: Any, number: int) -> dict[str, Any]:
-    """A class as an entry of ``categories``."""
-    entry: dict[str, Any] = dict(id=number, name=info.name)
-    if info.colour is not None:
-        entry["color"] = list(info.colour)
-    return entry
 
 
 def image_entry(placed: Placed, number: int) -> dict[str, Any]:

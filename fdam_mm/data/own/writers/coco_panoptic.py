@@ -1,7 +1,5 @@
 """COCO panoptic: ``annotations/panoptic_SPLIT.json``, PNGs in a folder of that name."""
 
-import json
-from collections import defaultdict
 from typing import Any
 
 import cv2
@@ -9,27 +7,21 @@ import numpy as np
 
 from fdam_mm.data.own.labelled import Labels, PanopticLabels
 
-from .base import Placed, Writer, write_once
-from .coco import category_entry, category_ids, image_entry
+from .base import Placed, write_once
+from .coco import CocoJsonWriter, image_entry
 
 
-class PanopticWriter(Writer):
+class PanopticWriter(CocoJsonWriter):
     """Segments of all pixels, with the numbers that they have."""
 
     TASKS = ("panoptic",)
-    NAME = "coco"
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._images: dict[str | None, list[dict]] = defaultdict(list)
-        self._annotations: dict[str | None, list[dict]] = defaultdict(list)
-        self._ids = category_ids(self.classes)
+    STEM = "panoptic"
 
     def add(self, placed: Placed, labels: Labels) -> None:
         assert isinstance(labels, PanopticLabels)
         images = self._images[placed.split]
         images.append(image_entry(placed, len(images) + 1))
-        file = self.folder / "annotations" / _stem(placed.split) / f"{placed.name}.png"
+        file = self.folder / "annotations" / self.stem(placed.split) / f"{placed.name}.png"
         red, green, blue = labels.ids % 256, labels.ids // 256 % 256, labels.ids // 65536
         pixels = np.stack([blue, green, red], axis=-1).astype(np.uint8)  # BGR for cv2
         write_once(file, cv2.imencode(".png", pixels)[1].tobytes())
@@ -46,18 +38,8 @@ class PanopticWriter(Writer):
             dict(image_id=len(images), file_name=f"{placed.name}.png", segments_info=infos)
         )
 
-    def finish(self) -> None:
-        categories = [
-            {**category_entry(info, number), "isthing": int(info.is_thing)}
-            for info, number in zip(self.classes, self._ids, strict=True)
-        ]
-        for split, images in self._images.items():
-            data = dict(images=images, annotations=self._annotations[split], categories=categories)
-            write_once(self.folder / "annotations" / f"{_stem(split)}.json", json.dumps(data))
-
-
-def _stem(split: str | None) -> str:
-    return f"panoptic_{split}" if split else "panoptic"
+    def category(self, info: Any, number: int) -> dict[str, Any]:
+        return {**super().category(info, number), "isthing": int(info.is_thing)}
 
 
 def _extent(mask: np.ndarray) -> tuple[list[int], int]:
