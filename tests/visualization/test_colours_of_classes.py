@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from mmengine.hooks import Hook
 
 from fdam_mm.toolkits.patches.results_first import keep_results
-from fdam_mm.visualization.colours import with_palette
+from fdam_mm.visualization.colours import full_palette, with_palette
 
 CLASSES = tuple(f"class {index}" for index in range(40))
 
@@ -24,6 +26,19 @@ def test_what_suffices_stays() -> None:
     named = dict(classes=CLASSES, palette="coco")
     assert with_palette(named) == named
     assert with_palette({}) == {}
+
+
+def test_neighbours_can_be_told_apart() -> None:
+    """A distance of 2 in CIELAB is just seen; labels are drawn over pictures, half transparent."""
+    colours = np.array([full_palette(None, 24)], np.float32) / 255
+    lab = cv2.cvtColor(colours, cv2.COLOR_RGB2LAB)[0]
+    apart = np.linalg.norm(lab[:, None] - lab[None], axis=-1) + 1e3 * np.eye(24)
+    assert apart[:12, :12].min() > 40 and apart.min() > 30
+
+
+def test_the_first_colours_stay_whatever_follows() -> None:
+    assert full_palette(None, 2000)[:12] == full_palette(None, 12)
+    assert full_palette([(1, 2, 3)], 3)[0] == (1, 2, 3) and full_palette(None, 0) == ()
 
 
 class SomeVisualizationHook(Hook):
