@@ -1,1 +1,1 @@
-"""Measuring models."""
+"""Measuring models: what they cost, and what their layers do to frequencies."""

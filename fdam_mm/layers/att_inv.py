@@ -184,6 +184,8 @@ class AttInv(nn.Module):
 
     def gates(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """``low`` and ``high``, each (..., h), or None where switched off; ``x`` is (..., C)."""
+        if not (self.low or self.high):
+            return None, None
         with float32_island(x):
             logits = self._logits(x)  # (..., h or 2h)
             low, high = logits[..., : self.num_heads], logits[..., -self.num_heads :]

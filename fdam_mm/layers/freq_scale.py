@@ -195,10 +195,16 @@ class FreqScale(nn.Module):
 
     def by_fft(self, x: Tensor) -> Tensor:
         """The layer by the FFT, as it is defined; on (B, H, W, C) in at least float32."""
+        return x + from_half_spectrum(to_half_spectrum(x) * self.weight(x), x.shape[2])
+
+    def weight(self, x: Tensor) -> Tensor:
+        """w, what the spectrum of ``x`` (B, H, W, C) is multiplied by: (B, C, H, W // 2 + 1).
+
+        ``x`` in at least float32.
+        """
         grid = self._constants(x)
         weight = self._weight(x.mean((1, 2)))  # (B, C, S, T)
-        weight = grid.all_rows @ weight @ grid.even_cols.t()  # (B, C, H, W // 2 + 1)
-        return x + from_half_spectrum(to_half_spectrum(x) * weight, x.shape[2])
+        return grid.all_rows @ weight @ grid.even_cols.t()
 
     def _constants(self, x: Tensor) -> FourierGrid:
         """Those of the grid of ``x`` (B, H, W, C)."""
