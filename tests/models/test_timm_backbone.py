@@ -298,6 +298,8 @@ CONFIGS = {  # settings that shrink the config's model
     "davit-t_upernet_8xb2-160k_ade20k-512x512": dict(depths=(1, 1, 1, 1)),
     "maxvit-t_upernet_8xb2-160k_ade20k-512x512": dict(depths=(1, 1, 1, 1), img_size=64),
     "dinov2-s14_upernet_8xb2-160k_ade20k-512x512": dict(mlp_ratio=1),
+    "dinov3-s16_upernet_8xb2-160k_ade20k-512x512": dict(mlp_ratio=1),
+    "eva02-b16_upernet_8xb2-160k_ade20k-512x512": dict(mlp_ratio=1, img_size=64),
 }
 
 
