@@ -23,7 +23,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments.add_argument("--data", required=True, help="folder with pictures and labels")
     arguments.add_argument(
         "--model",
-        help="segformer-b0, deit3-b, mask-dino-r50 or timm:NAME (what fits the labels' task)",
+        help="segformer-b0, deit3-b, mask-dino-r50, lsknet-s-oriented or timm:NAME (what fits the "
+        "labels' task)",
     )
     arguments.add_argument("--plain", action="store_true", help="without FDAM; the twin has it")
     arguments.add_argument("--format", help="of the labels, where several fit")
@@ -35,8 +36,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     if args.format is not None and args.format not in READERS:
         raise UsageError(f"--format {args.format}, expected one of {', '.join(READERS)}")
-    found = inspect(args.data, args.format, check=False, progress=partial(tqdm, leave=False))
-    numbers = write_start(found, args.name, args.model, args.plain)
+    bar = partial(tqdm, leave=False, disable=None)
+    found = inspect(args.data, args.format, check=False, progress=bar)
+    numbers = write_start(found, args.name, args.model, args.plain, progress=bar)
     print(
         f"{args.name}/config.py: crop {numbers.side}, batch {numbers.batch}, {numbers.iterations} "
         f"iterations, learning rate {numbers.rate}\n"

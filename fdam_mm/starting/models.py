@@ -1,11 +1,13 @@
 """The models that ``fdam new`` starts from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fdam_mm.errors import UsageError
+
+_BOTH = dict(att_inv=True, freq_scale=True)
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Model:
         settings: More of the backbone's.
         heads: Settings of the heads, by their names, that the backbone's channels ask for.
         neck: A pyramid for a plain ViT, None to leave the base's.
+        fdam: The layers that our configs of this model put in.
+        fdam_in: Keys of the model's config that lead to where ``fdam`` belongs.
     """
 
     base: str
@@ -37,6 +41,8 @@ class Model:
     settings: Mapping[str, Any] | None = None
     heads: Mapping[str, Mapping[str, Any]] | None = None
     neck: Mapping[str, Any] | None = None
+    fdam: Mapping[str, bool] = field(default_factory=lambda: dict(_BOTH))
+    fdam_in: tuple[str, ...] = ("backbone",)
 
     @property
     def pretrained(self) -> bool:
@@ -54,10 +60,19 @@ MODELS = {
         "pretrain/deit_3_base_224_21k.pth", heads={"decode_head": {}, "auxiliary_head": {}},
     ),
     "mask-dino-r50": Model(
-        "own_mask-dino-r50", "Mask DINO (ResNet-50)", ("instance",), 1e-4, 16, 1024, 4.0
+        "own_mask-dino-r50", "Mask DINO (ResNet-50)", ("instance",), 1e-4, 16, 1024, 4.0,
+        fdam_in=("panoptic_head", "pixel_decoder"),
+    ),
+    "lsknet-s-oriented": Model(
+        "own_lsknet-s-oriented", "Oriented R-CNN (LSKNet-S)", ("oriented",), 1e-4, 8, 1024, 2.5,
+        "pretrain/lsk_s_backbone.pth", fdam=dict(freq_scale=True),
     ),
 }  # fmt: skip
-DEFAULTS = {"semantic": "segformer-b0", "instance": "mask-dino-r50"}
+DEFAULTS = {
+    "semantic": "segformer-b0",
+    "instance": "mask-dino-r50",
+    "oriented": "lsknet-s-oriented",
+}
 
 
 def find_model(name: str | None, task: str) -> Model:

@@ -42,6 +42,44 @@ def crop_side(sides: Sequence[int], largest: int, machine: Machine) -> int:
     return int(max(64, min(most, median // _STEP * _STEP)))
 
 
+def tile_side(
+    longer: Sequence[int], objects: Sequence[float], largest: int, machine: Machine
+) -> tuple[int, int]:
+    """Side of the square tiles that large pictures are cut into, and the pixels that they share.
+
+    The median of the pictures' longer sides, at most ``largest`` and on a CPU 256, but twice the
+    95th percentile of the objects' longer sides where ``largest`` allows it. Tiles share as much
+    as that percentile, from a fifth to a half, so that most objects are whole in one.
+
+    Args:
+        longer: Longer side of each picture in pixels.
+        objects: Longer side of each object in pixels.
+        largest: Side of the model's recipe.
+        machine: That will train.
+    """
+    reach = float(np.percentile(objects, 95)) if len(objects) else 0.0
+    most = largest if machine.gpu_memory else min(largest, _MOST_ON_CPU)
+    wanted = max(min(most, float(np.median(longer))), 2 * reach, 64)
+    side = int(min(largest, -(-wanted // _STEP) * _STEP))
+    return side, int(max(side // 5, min(side // 2, math.ceil(reach))))
+
+
+def anchor_scales(sides: Sequence[float]) -> tuple[float, ...]:
+    """Sides of the anchors of five levels, in strides of 4 to 64 pixels.
+
+    The finest level has anchors of the objects' 10th percentile, from 2 to 8 strides, of which the
+    recipe has 8. Where the coarsest does not reach the 95th, some are four times as large.
+
+    Args:
+        sides: Root of the area of each object in pixels.
+    """
+    if not len(sides):
+        return (8.0,)
+    small, large = np.percentile(sides, [10, 95])
+    scale = float(np.clip(round(small / 4), 2, 8))
+    return (scale, 4 * scale) if large > 64 * scale else (scale,)
+
+
 def batch_size(num_pictures: int, side: int, gib: float, machine: Machine) -> int:
     """Pictures of a step: a power of two up to 16, no more than there are, and that fit.
 

@@ -18,42 +18,52 @@ class Split:
 
     Attributes:
         name: "train", "val" or "test".
-        part: Where its pictures and labels are.
         pictures: What is in it.
+        part: Where its pictures and labels are; None where they are written anew.
     """
 
     name: str
-    part: Part
     pictures: tuple[PictureFacts, ...]
+    part: Part | None = None
 
 
-def find_splits(found: Inspection) -> dict[str, Split]:
+def find_splits(found: Inspection, single: bool = False) -> dict[str, Split]:
     """Train, val, and test where there is one; the set's own splits, else a fifth validates.
 
+    With ``single`` a lone picture to train on is taken, without a split to validate.
+
     Raises:
-        UsageError: The toolkits cannot read the set as it is, or it has nothing to train on.
+        UsageError: It has nothing to train on, or to validate on.
     """
-    if not found.parts:
-        raise UsageError(
-            f"{found.folder} must be converted first: fdam data convert {found.folder} NEW_FOLDER "
-            f"--to {found.convert_to}"
-        )
     parts = {part.split or "train": part for part in found.parts}
-    usable = [p for p in found.pictures if p.has_labels and p.size]
-    of = {s: tuple(p for p in usable if (p.split or "train") == s) for s in parts}
-    splits = {s: Split(s, part, of[s]) for s, part in parts.items() if of[s]}
+    usable: dict[str, list[PictureFacts]] = {}
+    for picture in found.pictures:
+        if picture.has_labels and picture.size:
+            usable.setdefault(picture.split or "train", []).append(picture)
+    splits = {s: Split(s, tuple(of), parts.get(s)) for s, of in usable.items()}
     if "train" not in splits:
         raise UsageError(f"{found.folder} has no pictures with labels to train on")
     if "val" not in splits:
         train = splits["train"]
         names = [p.name for p in train.pictures]
         keep, held = split_names(names, _classes_of(found, names))
+        if not held and single:
+            return splits
         if not held:
             raise UsageError(f"{found.folder} has one picture; label another one to validate on")
         for name, chosen in (("train", set(keep)), ("val", set(held))):
             pictures = tuple(p for p in train.pictures if p.name in chosen)
-            splits[name] = Split(name, train.part, pictures)
+            splits[name] = Split(name, pictures, train.part)
     return splits
+
+
+def require_parts(found: Inspection) -> None:
+    """Raises UsageError where the toolkits cannot read the set as it is."""
+    if not found.parts:
+        raise UsageError(
+            f"{found.folder} must be converted first: fdam data convert {found.folder} NEW_FOLDER "
+            f"--to {found.convert_to}"
+        )
 
 
 def write_lists(splits: dict[str, Split], folder: Path) -> None:
@@ -65,9 +75,10 @@ def write_lists(splits: dict[str, Split], folder: Path) -> None:
 
 def write_coco(splits: dict[str, Split], folder: Path) -> dict[str, Split]:
     """COCO's JSON of each split that shares its file with another, in ``splits/NAME.json``."""
-    files = [split.part.labels for split in splits.values()]
+    files = [split.part.labels for split in splits.values() if split.part]
     written = {}
     for name, split in splits.items():
+        assert split.part is not None
         if files.count(split.part.labels) == 1:
             written[name] = split
             continue
@@ -99,6 +110,7 @@ def _labels_in(found: Inspection, picture: LabelledPicture) -> frozenset[int]:
 
 def _chosen(split: Split) -> dict:
     """The entries of the split's pictures."""
+    assert split.part is not None
     data = json.loads(split.part.labels.read_text())
     paths = {picture.path.resolve() for picture in split.pictures}
     images = [i for i in data["images"] if (split.part.images / i["file_name"]).resolve() in paths]

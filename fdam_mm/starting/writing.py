@@ -1,26 +1,33 @@
 """Writing a start: rules applied to what was found, and the files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from fdam_mm.data.check.problems import Progress
 from fdam_mm.data.own import Inspection, PictureFacts
+from fdam_mm.data.own.writers.dota import names_without_spaces
 from fdam_mm.errors import UsageError
 from fdam_mm.files import new_folder, write_atomically
 from fdam_mm.visualization.colours import full_palette
 
 from .models import Model, find_model
+from .numbers import Numbers
 from .rules import (
     Machine,
+    anchor_scales,
     batch_size,
     class_weights,
     crop_side,
     iterations,
     learning_rate,
+    tile_side,
 )
-from .sets import Split, find_splits, write_coco, write_lists
-from .texts import Numbers, classes_text, instance_text, semantic_text, twin_text
+from .sets import Split, find_splits, require_parts, write_coco, write_lists
+from .texts import Start, classes_text, config_text, twin_text
+from .tiles import Source, cut, divide, read_sources
 
 
 def write_start(
@@ -29,6 +36,7 @@ def write_start(
     model: str | None = None,
     plain: bool = False,
     machine: Machine | None = None,
+    progress: Progress = iter,
 ) -> Numbers:
     """Write ``config.py``, its twin, ``classes.py`` and ``splits/`` into a new folder.
 
@@ -38,6 +46,7 @@ def write_start(
         model: A name that :func:`.models.find_model` takes; None takes the task's.
         plain: ``config.py`` is without FDAM, and ``fdam.py`` the twin with it.
         machine: That will train; None takes this one.
+        progress: Wraps the list of pictures whose tiles are cut.
 
     Returns:
         The numbers that the rules gave.
@@ -47,45 +56,104 @@ def write_start(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there and not empty; nothing is ever overwritten")
-    chosen = find_model(model, found.task)
-    splits = find_splits(found)
-    numbers = _numbers(found, chosen, splits, machine or Machine.here())
-    task = found.task
+    chosen, machine = find_model(model, found.task), machine or Machine.here()
+    names = [c.name for c in found.classes]
+    if found.task == "oriented":
+        names = names_without_spaces(names, folder)
     if folder.exists():
         folder.rmdir()
     with new_folder(folder) as new:
-        write_lists(splits, new)
-        if task == "instance":
-            splits = write_coco(splits, new)
-        text = {"semantic": semantic_text, "instance": instance_text}[task]
-        write_atomically(new / "config.py", text(found, chosen, splits, numbers, not plain))
+        write = _write_tiles if found.task == "oriented" else _write_splits
+        splits, counts, numbers = write(found, chosen, machine, names, new, progress)
+        start = Start(
+            found.task, chosen, found.folder.resolve(), splits, numbers, not plain,
+            counts, found.labelled.zero_unlabelled,
+        )  # fmt: skip
+        write_atomically(new / "config.py", config_text(start))
         twin = "fdam.py" if plain else "plain.py"
-        write_atomically(new / twin, twin_text(task, plain))
-        names = [c.name for c in found.classes]
+        write_atomically(new / twin, twin_text(chosen, plain))
         given: Iterable = [c.info.colour for c in found.classes]
         palette = full_palette(given if all(given) else None, len(names))  # type: ignore[arg-type]
         write_atomically(new / "classes.py", classes_text(names, palette, numbers.weights))
     return numbers
 
 
-def _numbers(
-    found: Inspection, model: Model, splits: dict[str, Split], machine: Machine
-) -> Numbers:
+def _write_splits(
+    found: Inspection,
+    model: Model,
+    machine: Machine,
+    names: Sequence[str],
+    new: Path,
+    progress: Progress,
+) -> tuple[dict[str, Split], dict[str, int], Numbers]:
+    """The set as it lies, with lists of names; COCO's JSONs too."""
+    require_parts(found)
+    splits = find_splits(found)
     train = splits["train"].pictures
-    sizes = [p.size for p in train if p.size]
-    side = crop_side([min(size) for size in sizes], model.side, machine)
-    batch = batch_size(len(train), side, model.gib, machine)
+    _require_rgb(train)
+    shorter = [min(p.size) for p in train if p.size]
+    numbers = _numbers(train, crop_side(shorter, model.side, machine), model, machine)
     weights = class_weights([c.pixels for c in found.classes])
-    _require_rgb(found, train)
+    write_lists(splits, new)
+    counts = {name: len(split.pictures) for name, split in splits.items()}
+    if found.task == "semantic":
+        return splits, counts, replace(numbers, weights=weights)
+    return write_coco(splits, new), counts, numbers
+
+
+def _write_tiles(
+    found: Inspection,
+    model: Model,
+    machine: Machine,
+    names: Sequence[str],
+    new: Path,
+    progress: Progress,
+) -> tuple[dict[str, Split], dict[str, int], Numbers]:
+    """Pictures in pieces with their rotated boxes, whatever format they are in."""
+    splits = find_splits(found, single=True)
+    train = splits["train"].pictures
+    for split in splits.values():
+        _require_rgb(split.pictures)
+    sources = read_sources(found, splits, names, progress)
+    if "val" not in sources:
+        first, second = divide(sources["train"][0])
+        sources |= dict(train=[first], val=[second])
+        splits = splits | dict(val=replace(splits["train"], name="val"))
+    longest, sides = _extents(sources["train"])
+    side, overlap = tile_side([max(p.size) for p in train if p.size], longest, model.side, machine)
+    tiles = cut(sources, new / "tiles", side, overlap, progress)
+    numbers = _numbers(train, side, model, machine, tiles["train"])
+    write_lists(splits, new)
+    return splits, tiles, replace(numbers, overlap=overlap, anchors=anchor_scales(sides))
+
+
+def _extents(sources: Sequence[Source]) -> tuple[np.ndarray, np.ndarray]:
+    """Longer sides and roots of the areas of all objects, (N,) each, in pixels."""
+    corners = np.concatenate([source.labels.corners for source in sources])  # (N, 4, 2)
+    edges = np.linalg.norm(corners - np.roll(corners, -1, axis=1), axis=2)  # (N, 4)
+    pair = np.maximum(edges[:, :2], edges[:, 2:])
+    return pair.max(1), np.sqrt(pair.prod(1))
+
+
+def _numbers(
+    train: Sequence[PictureFacts],
+    side: int,
+    model: Model,
+    machine: Machine,
+    pieces: int | None = None,
+) -> Numbers:
+    """From pictures to train on, or from their tiles where these are ``pieces``."""
+    count = pieces or len(train)
+    sizes = [p.size for p in train if p.size]
+    batch = batch_size(count, side, model.gib, machine)
     longer, shorter = (int(np.median([f(size) for size in sizes])) for f in (max, min))
     return Numbers(
-        side, (longer, shorter), batch, iterations(len(train), batch, machine),
+        side, (longer, shorter), batch, iterations(count, batch, machine),
         learning_rate(model.rate, model.batch, batch, model.pretrained),
-        weights if found.task == "semantic" else None,
     )  # fmt: skip
 
 
-def _require_rgb(found: Inspection, pictures: Iterable[PictureFacts]) -> None:
+def _require_rgb(pictures: Iterable[PictureFacts]) -> None:
     """The toolkits' loader makes three bands of 8 bits of everything else, without a word."""
     for picture in pictures:
         is_raster = picture.path.suffix.lower() in (".tif", ".tiff")

@@ -4,12 +4,14 @@ import pytest
 
 from fdam_mm.starting.rules import (
     Machine,
+    anchor_scales,
     batch_size,
     class_weights,
     crop_side,
     iterations,
     learning_rate,
     split_names,
+    tile_side,
 )
 
 CPU, GPU = Machine(None), Machine(24.0)
@@ -20,6 +22,22 @@ def test_crop_side() -> None:
     assert crop_side([2000], 512, GPU) == 512
     assert crop_side([360], 512, CPU) == 256
     assert crop_side([40], 512, GPU) == 64
+
+
+def test_tiles() -> None:
+    assert tile_side([600, 600], [20.0], 1024, GPU) == (608, 121)
+    assert tile_side([4000], [20.0], 1024, GPU) == (1024, 204)
+    assert tile_side([4000], [20.0], 1024, CPU) == (256, 51)
+    assert tile_side([4000], [300.0], 1024, CPU) == (608, 300)  # most objects are whole in one
+    assert tile_side([4000], [3000.0], 1024, CPU) == (1024, 512)
+    assert tile_side([40], [], 1024, CPU) == (64, 12)
+
+
+def test_anchors() -> None:
+    assert anchor_scales([32.0] * 10) == (8.0,)  # the recipe's
+    assert anchor_scales([5.0] * 10) == (2.0,)
+    assert anchor_scales([16.0] * 5 + [400.0] * 5) == (4.0, 16.0)
+    assert anchor_scales([]) == (8.0,)
 
 
 def test_batch_size() -> None:

@@ -1,6 +1,7 @@
 """The newcomer's way on made-up data: inspect, new, train, report, predict, in one process."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,6 +15,15 @@ from fdam_mm.cli import main as fdam
 from fdam_mm.training.config import read_config
 
 HEIGHT, WIDTH = 64, 80
+QUICK = [
+    f"{split}_dataloader.{option}"
+    for split in ("train", "val", "test")
+    for option in ("num_workers=0", "persistent_workers=False")
+] + ["default_hooks.logger.interval=1"]
+TWO_STEPS = [
+    *QUICK, "train_cfg.max_iters=2", "train_cfg.val_interval=2", "param_scheduler.0.end=1",
+    "param_scheduler.1.begin=1", "param_scheduler.1.end=2", "default_hooks.checkpoint.interval=2",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +64,25 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def rotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Labelme's turned boxes, a background, and one picture larger than a tile."""
+    root = tmp_path_factory.mktemp("own") / "ships"
+    root.mkdir()
+    for i in range(5):
+        height, width = (HEIGHT, 400) if i == 3 else (HEIGHT, WIDTH)
+        cv2.imwrite(str(root / f"{i}.jpg"), np.full((height, width, 3), 20 * i, np.uint8))
+        left = width - 60
+        points = [[left, 20], [left + 20, 10], [left + 30, 30], [left + 10, 40]]
+        shape = dict(label="fishing boat", points=points, shape_type="rotated_rectangle")
+        data = dict(
+            version="5", flags={}, shapes=[shape] if i else [], imagePath=f"{i}.jpg",
+            imageHeight=height, imageWidth=width, imageData=None,
+        )  # fmt: skip
+        (root / f"{i}.json").write_text(json.dumps(data))
+    return root
+
+
 def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int | None:
     monkeypatch.setattr(sys, "argv", ["fdam", *map(str, words)])
     return fdam.main()
@@ -71,11 +100,8 @@ def test_the_way(masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(config.read_text().splitlines()) < 40
     text = config.read_text().replace("max_iters = 1000 ", "max_iters = 10 ")
     config.write_text(text)  # it is ours to edit
-    quick = ["train_dataloader.num_workers=0", "train_dataloader.persistent_workers=False"]
-    quick += [option.replace("train", "val") for option in quick]
-    quick += [option.replace("train", "test") for option in quick[:2]]
-    quick += ["train_dataloader.batch_size=2", "train_cfg.val_interval=10"]
-    quick += ["default_hooks.checkpoint.interval=10", "default_hooks.logger.interval=1"]
+    quick = [*QUICK, "train_dataloader.batch_size=2", "train_cfg.val_interval=10"]
+    quick += ["default_hooks.checkpoint.interval=10"]
     run(monkeypatch, "train", config, "--work-dir", "work", "--cfg-options", *quick)
     (log,) = Path("work").glob("*/vis_data/scalars.json")
     rates = [json.loads(line).get("lr", 0) for line in log.read_text().splitlines()]
@@ -135,6 +161,68 @@ def test_objects(objects: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert config.model.panoptic_head.num_things_classes == 1
     plain = read_config(str(tmp_path / "nuts/plain.py"), {})
     assert plain.model.panoptic_head.pixel_decoder.fdam is None
+
+
+def test_rotated_boxes(rotated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(monkeypatch, "new", "ships", "--data", rotated)
+    assert len(Path("ships/config.py").read_text().splitlines()) < 40
+    config, plain = (read_config(f"ships/{name}.py", {}) for name in ("config", "plain"))
+    assert (
+        config.model.backbone.fdam == dict(freq_scale=True) and plain.model.backbone.fdam is None
+    )
+    assert config.data.metainfo.classes == ("fishing-boat",)
+    pictures = names(Path("ships/splits/train.txt")) + names(Path("ships/splits/val.txt"))
+    assert sorted(pictures) == ["0", "1", "2", "3", "4"]
+    tiles = {path.stem for path in Path("ships/tiles").glob("*/images/3_*.png")}
+    assert tiles == {f"3__96__{left}___0" for left in (0, 73, 146, 219, 292, 304)}
+    lines = [p.read_text() for p in Path("ships/tiles").glob("*/annfiles/3__96__304___0.txt")]
+    assert lines == ["36.0 20.0 56.0 10.0 66.0 30.0 46.0 40.0 fishing-boat 0\n"]
+    run(monkeypatch, "data", "show", "ships/config.py", "-n", "2", "--out", "look")
+    assert Path("look/samples.png").is_file() and Path("look/classes_1.png").is_file()
+    small = ["model.backbone.embed_dims=[16,16,16,16]", "model.neck.in_channels=[16,16,16,16]"]
+    small += ["model.backbone.depths=[1,1,1,1]", "model.neck.out_channels=16"]
+    small += ["model.rpn_head.in_channels=16", "model.rpn_head.feat_channels=16"]
+    small += ["model.roi_head.bbox_roi_extractor.out_channels=16"]
+    small += ["model.roi_head.bbox_head.in_channels=16"]
+    small += ["model.roi_head.bbox_head.fc_out_channels=16"]
+    run(
+        monkeypatch, "train", "ships/config.py", "--work-dir", "work", "--cfg-options",
+        *TWO_STEPS, *small,
+    )  # fmt: skip
+    (log,) = Path("work").glob("*/vis_data/scalars.json")
+    assert any("dota/mAP" in json.loads(line) for line in log.read_text().splitlines())
+    image = rotated / "3.jpg"
+    run(monkeypatch, "predict", "work", image, "--out", "result", "--draw", "--tile", 96)
+    assert Path("result/3.jpg").is_file()
+
+
+def test_a_single_large_picture_is_divided(
+    rotated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "one"
+    root.mkdir()
+    for suffix in (".jpg", ".json"):
+        shutil.copyfile(rotated / f"3{suffix}", root / f"3{suffix}")
+    run(monkeypatch, "new", tmp_path / "new", "--data", root)
+    tiles = tmp_path / "new/tiles"
+    lefts = {s: sorted(_lefts(tiles / s / "images")) for s in ("train", "val")}
+    assert lefts["train"][0] == 0 and lefts["val"] == [320]
+    objects = {s: "".join(f.read_text() for f in (tiles / s).rglob("*.txt")) for s in lefts}
+    assert objects == dict(
+        train="", val="20.0 20.0 40.0 10.0 50.0 30.0 30.0 40.0 fishing-boat 0\n"
+    )
+    first = cv2.imread(str(next((tiles / "train/images").glob("3__*__0___0.png"))))
+    assert first.shape[0] == first.shape[1]
+    # nothing of the part that validates is seen by the training
+    last = max((tiles / "train/images").iterdir(), key=lambda f: int(f.stem.split("__")[2]))
+    left = int(last.stem.split("__")[2])
+    seen = cv2.imread(str(last))[:HEIGHT, : 320 - left]
+    assert np.abs(seen.astype(int) - 60).max() <= 2
+
+
+def _lefts(folder: Path) -> list[int]:
+    return [int(file.stem.split("__")[2]) for file in folder.iterdir()]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ them, and X and Y stay pixels of the picture.
 
 import os
 import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,14 +129,9 @@ def _write_patches(job: Job) -> Outcome:
     windows = place_windows(size.width, size.height, job.scales.sizes, job.scales.overlaps)
     labels = read_labels(picture.labels) if picture.labels else Labels(np.zeros((0, 4, 2)), [], [])
     found = labels_in_windows(labels, windows, size.width, size.height)
-    names = [f"{picture.name}__{right - left}__{left}___{top}" for left, top, right, _ in windows]
-    for index, pixels in read_windows(picture.image, windows):
-        size = int(windows[index, 2] - windows[index, 0])
-        patch = job.partial / "images" / f"{names[index]}.png"
-        write_picture(patch, pad_patch(pixels, size, PADDING))
-        text = format_labels(found.windows[index])
-        patch = job.partial / "annfiles" / f"{names[index]}.txt"
-        patch.write_text(text, encoding="utf-8", newline="\n")
+    names = write_patches(
+        job.partial, picture.name, windows, found.windows, read_windows(picture.image, windows)
+    )
     return Outcome(
         name=picture.name,
         stamp=before,
@@ -144,6 +140,36 @@ def _write_patches(job: Job) -> Outcome:
         outside=len(found.outside),
         unseen=len(found.unseen),
     )
+
+
+def write_patches(
+    folder: Path,
+    name: str,
+    windows: np.ndarray,
+    labels: Sequence[Labels],
+    pixels: Iterable[tuple[int, np.ndarray]],
+) -> list[str]:
+    """Write patches of one picture, padded where their pixels are less than their window.
+
+    Args:
+        folder: with the folders of `KINDS`.
+        name: of the picture.
+        windows: (N, 4) ints: left, top, right, bottom in the picture; squares.
+        labels: of each window.
+        pixels: index of a window and its part inside the picture, (h, w, 3) uint8 BGR.
+
+    Returns:
+        The patches' names, by window.
+    """
+    names = [f"{name}__{right - left}__{left}___{top}" for left, top, right, _ in windows]
+    for index, part in pixels:
+        size = int(windows[index, 2] - windows[index, 0])
+        write_picture(folder / "images" / f"{names[index]}.png", pad_patch(part, size, PADDING))
+        text = format_labels(labels[index])
+        (folder / "annfiles" / f"{names[index]}.txt").write_text(
+            text, encoding="utf-8", newline="\n"
+        )
+    return names
 
 
 def _publish(job: Job, patches: list[str]) -> None:

@@ -23,12 +23,7 @@ class DotaWriter(Writer):
 
     def __init__(self, folder: Path, task: Task, classes: Sequence[ClassInfo]) -> None:
         super().__init__(folder, task, classes)
-        self._names = [re.sub(r"\s+", "-", info.name.strip()) for info in self.classes]
-        if len(set(self._names)) < len(self._names):
-            raise PreparationError(
-                f"{folder}: classes whose names differ in spaces alone, expected names that "
-                "differ with - in their place, for DOTA's have no spaces"
-            )
+        self._names = names_without_spaces([info.name for info in self.classes], folder)
         for name, info in zip(self._names, self.classes, strict=True):
             if name != info.name:
                 self.notes[f"class {info.name!r} is called {name!r}"] += 1
@@ -63,6 +58,21 @@ class DotaWriter(Writer):
 
     def _top(self, placed: Placed) -> Path:
         return self.folder / placed.split if placed.split else self.folder
+
+
+def names_without_spaces(names: Sequence[str], folder: Path) -> list[str]:
+    """DOTA's names of classes: lines are divided at spaces.
+
+    Raises:
+        PreparationError: Two would be one; ``folder`` is named.
+    """
+    changed = [re.sub(r"\s+", "-", name.strip()) for name in names]
+    if len(set(changed)) < len(changed):
+        raise PreparationError(
+            f"{folder}: classes whose names differ in spaces alone, expected names that "
+            "differ with - in their place, for DOTA's have no spaces"
+        )
+    return changed
 
 
 def _flat(placed: Placed) -> str:

@@ -1,0 +1,27 @@
+"""The figures of a start."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What the rules gave, see :mod:`.rules`.
+
+    Attributes:
+        side: Of the crop, or of the tiles.
+        size: Longer and shorter side of the pictures, the medians.
+        batch, iterations: Of the training.
+        rate: Learning rate.
+        weights: Of the classes, None for none.
+        overlap: Pixels that tiles share; 0 without tiles.
+        anchors: Sides of the anchors in strides of their level, where a model has some.
+    """
+
+    side: int
+    size: tuple[int, int]
+    batch: int
+    iterations: int
+    rate: float
+    weights: list[float] | None = None
+    overlap: int = 0
+    anchors: tuple[float, ...] = ()

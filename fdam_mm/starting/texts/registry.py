@@ -1,0 +1,21 @@
+"""Which text a task has."""
+
+from collections.abc import Callable, Mapping
+
+from fdam_mm.data.own import Task
+
+from .instance import instance_text
+from .oriented import oriented_text
+from .pieces import Start
+from .semantic import semantic_text
+
+_TEXTS: Mapping[Task, Callable[[Start], list[str]]] = {
+    "semantic": semantic_text,
+    "instance": instance_text,
+    "oriented": oriented_text,
+}
+
+
+def config_text(start: Start) -> str:
+    """``config.py``."""
+    return "\n".join(_TEXTS[start.task](start)) + "\n"
