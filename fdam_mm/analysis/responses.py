@@ -95,6 +95,7 @@ def frequency_response(
     rows: Iterable[Rows],
     hw: tuple[int, int],
     num_prefix_tokens: int = 0,
+    num_prefix_queries: int | None = None,
     num_rings: int | None = None,
 ) -> Response:
     """``log(1 + |F(A)|)``: the transform of each token's row over the grid, ring by ring.
@@ -106,12 +107,14 @@ def frequency_response(
         rows: Those of prefix tokens are left out, and the columns of prefix tokens too.
         hw: The grid (H, W) of the keys, N = num_prefix_tokens + H * W.
         num_prefix_tokens: Tokens before the grid's.
+        num_prefix_queries: Rows before those of the grid's tokens; by default as many.
         num_rings: See :func:`.rings.rings`.
 
     Raises:
         ValueError: The rows do not fit the grid, or there are none of it.
     """
     found = rings(*hw, num_rings)
+    left_out = num_prefix_tokens if num_prefix_queries is None else num_prefix_queries
     count = 0
     total = squares = torch.zeros(len(found.frequencies), dtype=torch.float64)
     for first, weights in rows:
@@ -120,7 +123,7 @@ def frequency_response(
                 f"rows over {weights.shape[-1]} tokens do not fit a grid of {hw[0]} x {hw[1]} "
                 f"and {num_prefix_tokens} prefix tokens"
             )
-        kernels = weights[..., max(0, num_prefix_tokens - first) :, num_prefix_tokens:]
+        kernels = weights[..., max(0, left_out - first) :, num_prefix_tokens:]
         spectrum = torch.fft.rfft2(kernels.unflatten(-1, hw)).abs().log1p()  # (B, h, n, H, K)
         means = found.mean(spectrum).flatten(0, -2).double().cpu()  # (B * h * n, R)
         total, squares = total + means.sum(0), squares + means.square().sum(0)

@@ -1,0 +1,154 @@
+"""All measures of all layers of a model on some pictures."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from math import isqrt
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from .layers import layers_of
+from .recording import Attended, GridFinder, Inverted, Watcher, recording
+from .responses import Response, Rows, attention_rows, frequency_response, inverted_rows
+from .spectra import high_frequency_ratio, radial_log_amplitude
+from .tokens import effective_rank, token_similarity
+
+_Input = TypeVar("_Input")
+_MOST_TOKENS = 4096  # of a map whose rank is measured: an SVD of more takes minutes
+
+
+class LayerMeasures(NamedTuple):
+    """What one layer does, mean over the pictures; None where the layer has no such thing."""
+
+    layer: str
+    frequencies: list[float]  # of the rings, 0 to 1, 1 is π; of the layer's own grid
+    amplitude: list[float]  # ln |F| of its output
+    high_frequency_ratio: float
+    token_similarity: float
+    effective_rank: float
+    response: Response | None  # log(1 + |F(A)|)
+    inverted: Response | None  # the same, with AttInv
+
+
+def measure(
+    model: nn.Module,
+    inputs: Iterable[_Input],
+    run: Callable[[_Input], Any] | None = None,
+    layers: Sequence[str] = (),
+) -> list[LayerMeasures]:
+    """Measure every layer, over some inputs.
+
+    Pictures of several sizes are served where a layer's grids stay of one shorter side, whose
+    rings are the same.
+
+    Args:
+        model: Any; it is not changed, and runs in the mode that it is in.
+        inputs: What ``run`` takes, one after another.
+        run: Runs the model once; by default the model itself on an image (B, 3, H, W).
+        layers: See :func:`.layers.layers_of`.
+
+    Returns:
+        The layers that have maps, in the order in which the model runs them.
+
+    Raises:
+        UsageError: The model has no blocks that can be told, or a pattern matches nothing.
+    """
+    chosen = layers_of(model, layers)
+    sums = _Sums()
+    with recording(model, chosen, sums) as sums.grids:
+        for item in inputs:
+            (run or model)(item)
+    return sums.means()
+
+
+@dataclass
+class _Layer:
+    """Sums over pictures of one layer."""
+
+    maps: dict[str, Tensor] = field(default_factory=dict)
+    frequencies: Tensor | None = None
+    pictures: int = 0
+    responses: list[Response] = field(default_factory=list)
+    inverted: list[Response] = field(default_factory=list)
+
+    def add(self, features: Tensor) -> None:
+        """A map (B, C, H, W)."""
+        frequencies, amplitude = radial_log_amplitude(features)
+        if self.frequencies is not None and not torch.equal(frequencies, self.frequencies):
+            return
+        self.frequencies = frequencies
+        tokens = _some(features.flatten(2).mT)
+        values = dict(
+            amplitude=amplitude.cpu() * len(features),
+            high_frequency_ratio=high_frequency_ratio(features).sum().cpu(),
+            token_similarity=token_similarity(tokens).sum().cpu(),
+            effective_rank=effective_rank(tokens).sum().cpu(),
+        )
+        for name, value in values.items():
+            self.maps[name] = self.maps.get(name, torch.zeros(())) + value
+        self.pictures += len(features)
+
+
+class _Sums(Watcher):
+    grids: GridFinder
+
+    def __init__(self) -> None:
+        self.layers: dict[str, _Layer] = defaultdict(_Layer)
+
+    def on_map(self, layer: str, features: Tensor) -> None:
+        if features.shape[-2] * features.shape[-1] > 1:
+            self.layers[layer].add(features)
+
+    def on_attention(self, layer: str, attended: Attended, inverted: Inverted | None) -> None:
+        keys, queries = attended.key.shape[-2], attended.query.shape[-2]
+        found = self.grids.split(keys)
+        hw, prefix = found or ((isqrt(keys), isqrt(keys)), 0)  # a window, mostly square
+        if hw[0] * hw[1] + prefix != keys or keys < 2:
+            return
+        of_queries = prefix if queries == keys else 0
+        its = self.layers[layer]
+        its.responses.append(frequency_response(_rows(attended), hw, prefix, of_queries))
+        if inverted is not None and queries == keys and inverted.x.shape[1] == keys:
+            rows = inverted_rows(_rows(attended), inverted.layer, inverted.x)
+            its.inverted.append(frequency_response(rows, hw, prefix, of_queries))
+
+    def means(self) -> list[LayerMeasures]:
+        return [_means(name, layer) for name, layer in self.layers.items() if layer.pictures]
+
+
+def _means(name: str, layer: _Layer) -> LayerMeasures:
+    means = {key: value / layer.pictures for key, value in layer.maps.items()}
+    assert layer.frequencies is not None
+    return LayerMeasures(
+        name,
+        layer.frequencies.tolist(),
+        means["amplitude"].tolist(),
+        float(means["high_frequency_ratio"]),
+        float(means["token_similarity"]),
+        float(means["effective_rank"]),
+        _mean_response(layer.responses),
+        _mean_response(layer.inverted),
+    )
+
+
+def _mean_response(responses: Sequence[Response]) -> Response | None:
+    """Of those on the grid of the first."""
+    if not responses:
+        return None
+    first = responses[0].frequencies
+    alike = [r for r in responses if r.frequencies.equal(first)]
+    mean = torch.stack([r.mean for r in alike]).mean(0)
+    moments = torch.stack([r.deviation.square() + r.mean.square() for r in alike]).mean(0)
+    return Response(first, mean, (moments - mean.square()).clamp_min(0).sqrt())
+
+
+def _rows(attended: Attended) -> Iterator[Rows]:
+    return attention_rows(*attended)
+
+
+def _some(tokens: Tensor) -> Tensor:
+    """At most as many tokens as a singular value decomposition takes in seconds, evenly."""
+    step = -(-tokens.shape[1] // _MOST_TOKENS)
+    return tokens[:, ::step]
