@@ -7,6 +7,7 @@ for result in predict(model, "photos/", tile=1024):
     result.save("result/")
 """
 
+from .deltas import merge_delta
 from .loading import load_model
 from .predicting import predict
 from .results import InstanceResult, OrientedResult, PanopticResult, Result, SegmentationResult
@@ -20,6 +21,7 @@ __all__ = [
     "Run",
     "SegmentationResult",
     "load_model",
+    "merge_delta",
     "predict",
     "train",
 ]

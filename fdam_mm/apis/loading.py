@@ -9,12 +9,14 @@ from mmengine.logging import print_log
 from torch import nn
 
 from fdam_mm.checkpoints import convert, load, load_state
+from fdam_mm.checkpoints.delta import read_delta
 from fdam_mm.errors import UsageError
 from fdam_mm.toolkits.needed_operations import require_operations
 from fdam_mm.training.config import read_config
 from fdam_mm.training.work_dir import find_checkpoint, find_config
 
 from .building import build_model, metainfo
+from .deltas import load_with_delta
 
 Precision = Literal["fp32", "fp16", "bf16"]
 _DTYPES = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -27,6 +29,7 @@ def load_model(
     compile: bool = False,
     precision: Precision | None = None,
     *,
+    delta: str | Path | None = None,
     options: dict[str, Any] | None = None,
     allow_pickle: bool = False,
 ) -> nn.Module:
@@ -40,6 +43,8 @@ def load_model(
         device: Where the model runs; None takes the GPU if there is one.
         compile: Compile the backbone with ``torch.compile``; the first predictions are slow.
         precision: Of the forward: ``fp32`` (None), or ``fp16`` or ``bf16`` under autocast.
+        delta: What a fine-tuning trained, ``delta.safetensors``; ``checkpoint`` is then the base
+            it started from, None that of the config: its ``load_from``, else its ``init_cfg``.
         options: Settings that override the config's, ``{"model.backbone.with_cp": True}``.
         allow_pickle: Also read a checkpoint that needs unpickling, which can run any code.
 
@@ -50,7 +55,7 @@ def load_model(
     Raises:
         MissingFileError: A file or folder does not exist.
         ConfigError, UsageError: The config or an argument cannot be used.
-        CheckpointError: The checkpoint is damaged, unsafe or does not fit.
+        CheckpointError: The checkpoint or the delta is damaged, unsafe or does not fit.
         OperationError: The model needs an operation that mmcv was not compiled with.
     """
     if precision not in (None, *_DTYPES):
@@ -60,7 +65,11 @@ def load_model(
     require_operations(config, where.type, "model")
     model: Any = build_model(config)
     model.dataset_meta = _lower(metainfo(config))
-    if checkpoint is None:
+    if delta is not None:
+        found = read_delta(delta)
+        load_with_delta(model, config, checkpoint, found, allow_pickle)
+        model.dataset_meta |= _lower(found.dataset_meta)
+    elif checkpoint is None:
         print_log("no checkpoint: the model is untrained", "current", 30)
     else:
         loaded = load(checkpoint, allow_pickle)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .results import read_results
+from .trainings import trainings_table
 
 _TABLE = re.compile(
     r"(?P<start> *<!-- bench: (?P<name>[\w-]+) -->\n).*?(?P<end> *<!-- /bench -->)", re.DOTALL
@@ -29,8 +30,11 @@ def with_tables(text: str, results: Path) -> str:
 
 
 def make_table(results: Mapping[str, Any]) -> list[str]:
-    """Markdown lines: a row for each case, its milliseconds and ratios."""
+    """Markdown lines: a row for each case, its milliseconds and ratios; or those of trainings."""
     cases = results["cases"]
+    last = ["", f"`{results['command']}`: {_circumstances(results)}"]
+    if results.get("kind") == "trainings":
+        return [*trainings_table(cases), *last]
     names = list(cases[0]["variants"])
     base, others = names[0], names[1:]
     subjects = _by_subject(cases)
@@ -46,7 +50,7 @@ def make_table(results: Mapping[str, Any]) -> list[str]:
             )
         rows.append([title, *cells])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return [*lines, "", f"`{results['command']}`: {_circumstances(results)}"]
+    return [*lines, *last]
 
 
 def _by_subject(cases: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -3,6 +3,7 @@
 from fdam_mm.errors import CheckpointError, CheckpointMismatchError, UnsafeCheckpointError
 
 from .converting import convert, detect
+from .delta import load_delta, save_delta
 from .fitting import load_pretrained, load_state
 from .loading import load
 from .sources import SOURCES
@@ -16,7 +17,9 @@ __all__ = [
     "convert",
     "detect",
     "load",
+    "load_delta",
     "load_pretrained",
     "load_state",
+    "save_delta",
     "unwrap",
 ]

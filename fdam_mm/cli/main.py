@@ -21,6 +21,7 @@ COMMANDS: Commands = {
     "train": Command("train", "train a model from a config"),
     "test": Command("test", "evaluate a checkpoint"),
     "predict": Command("predict", "predict pictures, folders and GeoTIFFs of any size"),
+    "merge": Command("merge", "one checkpoint of what a fine-tuning trained and its base"),
     "data": {
         "inspect": Command("data_inspect", "what a folder of pictures and labels holds"),
         "convert": Command("data_convert", "own data to COCO, label maps, DOTA, YOLO or labelme"),

@@ -4,7 +4,7 @@ These serve models of :func:`apply_fdam` and those that were built with FDAM ali
 ``DataParallel``, ``DistributedDataParallel`` or ``torch.compile`` has the names that it has alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -13,6 +13,9 @@ from fdam_mm.errors import CheckpointMismatchError, UsageError
 
 from .placed import Placed, placed_layers
 from .report import some
+from .selection import Patterns
+from .statistics import hold_statistics
+from .trained import matching_parts, within
 
 
 class FreezeCounts(NamedTuple):
@@ -33,61 +36,74 @@ def fdam_parameters(model: nn.Module) -> Iterator[nn.Parameter]:
     return nn.ModuleList(placed.layer for placed in _layers(model)).parameters()
 
 
-def freeze_except_fdam(model: nn.Module) -> FreezeCounts:
+def freeze_except_fdam(model: nn.Module, also: Patterns = None) -> FreezeCounts:
     """Train FDAM alone: ``requires_grad`` is True for its parameters, False for all others.
 
-    Modes stay as they are: in training mode dropout drops and batch norms still follow their
-    inputs; call ``eval()`` of parts where they should not.
+    Frozen batch norms compute with their running statistics and keep them, also in training mode,
+    so that nothing but what is trained changes. All other modes stay: dropout drops.
+
+    Args:
+        also: Patterns of the names of modules and parameters to train beside FDAM, as the shell
+            writes them: ``"decode_head"``, ``["head.*", "*.pos_embed"]``. A head for other classes
+            belongs here. Batch norms in these modules follow their inputs.
 
     Returns:
         How many parameters are trained and how many frozen.
 
     Raises:
-        UsageError: The model has no FDAM.
+        UsageError: The model has no FDAM, or a pattern matches nothing.
     """
-    trained = set(fdam_parameters(model))
+    inner = unwrapped(model)
+    names = _trained_names(inner, also)
+    trained = _parameters(inner, names)
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter in trained)
+    hold_statistics(inner, lambda name: within(name, names))
     frozen = [p for p in model.parameters() if p not in trained]
-    for parameter in frozen:
-        parameter.requires_grad_(False)
-    for parameter in trained:
-        parameter.requires_grad_(True)
     return FreezeCounts(sum(p.numel() for p in trained), sum(p.numel() for p in frozen))
 
 
-def fdam_state_dict(model: nn.Module) -> dict[str, Any]:
+def fdam_state_dict(model: nn.Module, also: Patterns = None) -> dict[str, Any]:
     """The part of ``model.state_dict()`` that is FDAM's, under the same keys.
 
+    Args:
+        also: Patterns of what belongs to it beside, see :func:`freeze_except_fdam`.
+
     Raises:
-        UsageError: The model has no FDAM.
+        UsageError: The model has no FDAM, or a pattern matches nothing.
     """
-    names = [placed.name for placed in _layers(model)]
-    state = _unwrapped(model).state_dict()
-    return {k: v for k, v in state.items() if any(_within(k, name) for name in names)}
+    model = unwrapped(model)
+    names = _trained_names(model, also)
+    trained = _parameters(model, names)
+    tied = [n for n, p in model.named_parameters(remove_duplicate=False) if p in trained]
+    return {k: v for k, v in model.state_dict().items() if k in tied or within(k, names)}
 
 
-def load_fdam_state_dict(model: nn.Module, state: Mapping[str, Any]) -> None:
+def load_fdam_state_dict(
+    model: nn.Module, state: Mapping[str, Any], also: Patterns = None
+) -> None:
     """Load what :func:`fdam_state_dict` gave; all else in ``model`` stays.
 
     Args:
         model: With FDAM in the same places and of the same settings.
-        state: Exactly the keys of ``fdam_state_dict(model)``.
+        state: Exactly the keys of ``fdam_state_dict(model, also)``.
+        also: Patterns of what belongs to it beside, see :func:`freeze_except_fdam`.
 
     Raises:
         CheckpointMismatchError: Keys or shapes differ; nothing was loaded.
-        UsageError: The model has no FDAM, or ``state`` is no state dict.
+        UsageError: The model has no FDAM, a pattern matches nothing, or ``state`` is no state
+            dict.
     """
     if not isinstance(state, Mapping):
         raise UsageError(
             f"load_fdam_state_dict takes a state dict, got {type(state).__name__}; "
             "read a file with torch.load(file, weights_only=True) first"
         )
-    _require_fit(model, state)
-    for name, layer, _ in _layers(model):
-        layer.load_state_dict({_inner(k, name): v for k, v in state.items() if _within(k, name)})
+    _require_fit(model, state, fdam_state_dict(model, also))
+    unwrapped(model).load_state_dict(state, strict=False)
 
 
-def _require_fit(model: nn.Module, state: Mapping[str, Any]) -> None:
-    expected = fdam_state_dict(model)
+def _require_fit(model: nn.Module, state: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     shapes = [
         f"{key}: {_shape(state[key])}, the model has {_shape(value)}"
         for key, value in expected.items()
@@ -108,14 +124,25 @@ def _require_fit(model: nn.Module, state: Mapping[str, Any]) -> None:
 
 def _layers(model: nn.Module) -> list[Placed]:
     """Those with anything to learn."""
-    model = _unwrapped(model)
+    model = unwrapped(model)
     layers = [placed for placed in placed_layers(model) if placed.layer.state_dict()]
     if not layers:
         raise UsageError(f"{type(model).__name__} has no FDAM: apply_fdam puts it in")
     return layers
 
 
-def _unwrapped(model: nn.Module) -> nn.Module:
+def _trained_names(model: nn.Module, also: Patterns) -> list[str]:
+    """Names of FDAM's layers, and of the modules and parameters that ``also`` matches."""
+    return [placed.name for placed in _layers(model)] + matching_parts(model, also)
+
+
+def _parameters(model: nn.Module, names: Sequence[str]) -> set[nn.Parameter]:
+    named = model.named_parameters(remove_duplicate=False)
+    return {parameter for name, parameter in named if within(name, names)}
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside ``DataParallel``, ``DistributedDataParallel`` and ``torch.compile``."""
     while True:
         if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             model = model.module
@@ -123,14 +150,6 @@ def _unwrapped(model: nn.Module) -> nn.Module:
             model = inner
         else:
             return model
-
-
-def _within(key: str, name: str) -> bool:
-    return not name or key.startswith(f"{name}.")
-
-
-def _inner(key: str, name: str) -> str:
-    return key[len(name) + 1 :] if name else key
 
 
 def _shape(value: Any) -> Any:

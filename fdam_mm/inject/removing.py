@@ -10,6 +10,7 @@ from .children import ChildHook, drop_hook
 from .grids import Grids
 from .hooks import AttInvHooks, FreqScaleHooks, SiteHook
 from .placed import Owner, owners, placed_layers
+from .statistics import free_statistics
 
 _OURS = (AttInvHooks, FreqScaleHooks, SiteHook, ChildHook, Grids)
 
@@ -32,6 +33,7 @@ def remove_fdam(model: nn.Module) -> None:
             _take_out(module, owner)
     for module, _ in holders:
         _drop_hooks(module)
+    free_statistics(model)
 
 
 def _refuse_built_in(model: nn.Module) -> None:

@@ -24,8 +24,8 @@ class Selection:
     """
 
     def __init__(self, include: Patterns, exclude: Patterns) -> None:
-        self.include = None if include is None else _patterns("include", include)
-        self.exclude = () if exclude is None else _patterns("exclude", exclude)
+        self.include = None if include is None else as_patterns("include", include)
+        self.exclude = () if exclude is None else as_patterns("exclude", exclude)
 
     def left_out(self, candidates: Mapping[str, Sequence[str]]) -> set[str]:
         """Those of ``candidates`` that are not wanted.
@@ -51,7 +51,12 @@ class Selection:
         return set(candidates) - wanted
 
 
-def _patterns(argument: str, value: Any) -> tuple[str, ...]:
+def as_patterns(argument: str, value: Any) -> tuple[str, ...]:
+    """One pattern or several, as several.
+
+    Raises:
+        TypeError: ``value`` is neither.
+    """
     patterns = (value,) if isinstance(value, str) else value
     if not isinstance(patterns, Sequence) or not all(isinstance(p, str) for p in patterns):
         raise TypeError(f"{argument} must be a pattern of names or a list of them, got {value!r}")

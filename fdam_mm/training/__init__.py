@@ -5,6 +5,7 @@ from fdam_mm.toolkits.patches.everywhere import patch_toolkits
 
 from .atomic_vis import AtomicVisBackend
 from .checkpoint_hook import SafeCheckpointHook
+from .fine_tuning import FineTuningHook
 from .finite import FiniteHook
 from .flexible_runner import FDAMFlexibleRunner
 from .history import BoundedHistoryHook
@@ -26,6 +27,7 @@ __all__ = [
     "FDAMOptimWrapperConstructor",
     "FDAMRunner",
     "FDAMShardedRunner",
+    "FineTuningHook",
     "FiniteHook",
     "InterruptHook",
     "MeanLossHook",

@@ -7,13 +7,15 @@ from mmengine.runner import Runner
 from mmengine.runner._flexible_runner import FlexibleRunner
 
 import fdam_mm.openmmlab  # noqa: F401  registers our types
+from fdam_mm.errors import ConfigError
 from fdam_mm.toolkits.needed_operations import require_operations
 from fdam_mm.toolkits.registration import register_toolkit
 from fdam_mm.toolkits.scope import scope_of
-from fdam_mm.toolkits.types import class_of
+from fdam_mm.toolkits.types import class_of, is_kind
 
 from .argument_types import refuse_wrong_types
 from .config_errors import config_errors
+from .runner import FDAMRunner
 
 
 def build_runner(config: Config) -> Runner:
@@ -35,5 +37,9 @@ def build_runner(config: Config) -> Runner:
     config.setdefault("runner_type", "FDAMRunner")
     if class_of(config.runner_type, RUNNERS) is FlexibleRunner:
         config.runner_type = "FDAMFlexibleRunner"
+    if config.get("fine_tuning") is not None and not is_kind(
+        config.runner_type, FDAMRunner, RUNNERS
+    ):
+        raise ConfigError(f"fine_tuning needs FDAMRunner; runner_type is {config.runner_type!r}")
     with config_errors(f"config {config.filename} cannot be built", config):
         return RUNNERS.build(config)

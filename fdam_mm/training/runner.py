@@ -34,6 +34,7 @@ from .atomic_vis import atomic_backends
 from .checkpoint_hook import newest_of, safe_checkpoints
 from .class_counts import ignored_labels, require_class_counts
 from .config_errors import config_errors
+from .fine_tuning import FineTuningHook, parts_to_train
 from .finite import require_finite
 from .history import BoundedHistoryHook
 from .hooks import MeanLossHook
@@ -74,12 +75,15 @@ class FDAMRunner(Runner):
     - Every class has a colour, and a test writes its results before a failed drawing ends it.
     - A resumed training is the uninterrupted one (:class:`ResumingHook`).
     - ``auto_scale_lr`` counts accumulated batches, and the processes of a resumed training.
+    - ``fine_tuning=dict(also=...)`` trains FDAM and what ``also`` names, and writes them alone
+      (:class:`FineTuningHook`).
     - A signal ends a training with a checkpoint (:class:`InterruptHook`).
     - A training that is no longer finite ends (:class:`FiniteHook`, which the config sets as
       ``default_hooks.finite``), and weights that are not finite are never saved.
     """
 
     _fit: Fit = "exact"
+    fine_tuning: FineTuningHook | None = None
 
     def train(self) -> nn.Module:
         self._fit = "exact" if self._resume else "finetune"
@@ -202,6 +206,9 @@ class FDAMRunner(Runner):
             from fdam_mm.oriented.float32_boxes import keep_boxes_in_float32  # needs mmdet
 
             keep_boxes_in_float32(bare_model(model))
+        if (settings := self.cfg.get("fine_tuning")) is not None:
+            self.fine_tuning = FineTuningHook(parts_to_train(settings))
+            self.fine_tuning.freeze(self, bare_model(model))
         predict_mixed_sizes(bare_model(model))
         check_levels_at_first_batch(bare_model(model))
         self.meant_infinities = meant_infinities(bare_model(model).state_dict())
@@ -234,6 +241,8 @@ class FDAMRunner(Runner):
         self.register_hook(ResumingHook())
         self.register_hook(MissedValidationHook())
         self.register_hook(WaitingGradientsHook())
+        if self.fine_tuning is not None:
+            self.register_hook(self.fine_tuning)
         self.signals = Signals()
         self.register_hook(InterruptHook(self.signals))
 

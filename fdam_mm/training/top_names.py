@@ -24,6 +24,7 @@ _OPTIONAL = (
     "demo_set",
     "efficient_conv_bn_eval",
     "find_unused_parameters",
+    "fine_tuning",
     "init_weights_for_test_or_val",
     "model_wrapper_cfg",
     "runner_type",

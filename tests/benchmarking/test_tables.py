@@ -8,7 +8,7 @@ from support.tools import ROOT
 
 from fdam_mm.benchmarking.results import read_results
 from fdam_mm.benchmarking.rule import largest_sides
-from fdam_mm.benchmarking.tables import with_tables
+from fdam_mm.benchmarking.tables import make_table, with_tables
 from fdam_mm.errors import UsageError
 from fdam_mm.layers.forms import LARGEST_SIDES
 
@@ -56,3 +56,22 @@ def test_other_files_are_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / "some.json").write_text(content)
     with pytest.raises(UsageError, match="holds no results of fdam bench"):
         read_results(tmp_path / "some.json")
+
+
+def test_ways_of_training_are_rows() -> None:
+    common = dict(parameters=1000, step_ms=12.4, delta_bytes=None)
+    cases = [
+        dict(target="a", way="full", rate=1e-3, seed=s, miou=m, trained=1000, **common)
+        for s, m in enumerate([20.0, 30.0])
+    ]
+    cases.append({**cases[0], "way": "FDAM", "rate": 0.1, "trained": 20, "delta_bytes": 500_000})
+    results = dict(
+        command="c", kind="trainings", cases=cases,
+        machine=dict(device="A CPU", threads=1, torch="2", cores=4), load=dict(before=None),
+    )  # fmt: skip
+    lines = make_table(results)
+    assert lines[2:4] == [
+        "| a | full | 1,000 (100.0%) | 25.0 (20.0 to 30.0) | - | 12 ms | - |",
+        "| a | FDAM | 20 (2.0%) | - | 20.0 | 12 ms | 0.5 MB |",
+    ]
+    assert lines[-1] == "`c`: A CPU, 1 thread, torch 2"

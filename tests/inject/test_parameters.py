@@ -187,3 +187,78 @@ def test_names_are_those_of_the_model_inside(wrap: Callable[[nn.Module], nn.Modu
     load_fdam_state_dict(wrap(twin), {key: value * 0 for key, value in state.items()})
     assert not any(value.any() for value in fdam_state_dict(twin).values())
     assert freeze_except_fdam(wrapped) == freeze_except_fdam(model)
+
+
+class _WithHead(nn.Module):
+    """A ViT under a head with batch norms, one of which stands in the backbone's place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone, self.norm = _vit(), nn.BatchNorm1d(5)
+        self.decode_head = nn.Sequential(nn.Linear(5, 5), nn.BatchNorm1d(5), nn.Dropout())
+        self.again = self.decode_head[0]  # under a second name
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decode_head(self.norm(self.backbone(x)))
+
+
+def test_a_head_is_trained_as_well() -> None:
+    model = _WithHead()
+    model.decode_head.append(nn.Linear(5, 5))
+    del model.decode_head[2]
+    counts = freeze_except_fdam(model, also="decode_head")
+    head = sum(p.numel() for p in model.decode_head.parameters())
+    assert counts.trained == sum(p.numel() for p in fdam_parameters(model)) + head
+    before = copy.deepcopy(model.state_dict())
+    model.train()
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    model(torch.randn(4, 3, 64, 64)).square().sum().backward()
+    optimizer.step()
+    moved = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
+    state = fdam_state_dict(model, also="decode_head")
+    assert moved <= {*state} and "backbone.blocks.0.freq_scale_1.reweight.act.bias" in moved
+    assert {"decode_head.1.running_mean", "again.weight"} <= moved  # its second name too
+
+    twin = _WithHead()
+    twin.decode_head.append(nn.Linear(5, 5))
+    del twin.decode_head[2]
+    twin.load_state_dict({k: v for k, v in before.items() if k not in state}, strict=False)
+    load_fdam_state_dict(twin, state, also=["decode_*"])
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, twin.state_dict()[key])
+
+
+def test_frozen_statistics_are_kept_and_given_back() -> None:
+    model = nn.ModuleDict(dict(fdam=FreqScale(32), norm=nn.BatchNorm1d(32)))
+    norm, x = model.norm, torch.randn(8, 32)
+    freeze_except_fdam(model)
+    freeze_except_fdam(copy.deepcopy(model).train())
+    assert torch.equal(model.train().norm(x), nn.functional.batch_norm(
+        x, norm.running_mean, norm.running_var, norm.weight, norm.bias
+    ))  # fmt: skip
+    assert norm.num_batches_tracked == 0 and len(norm._forward_pre_hooks) == 1
+    torch.compile(model.train().norm, backend="eager", fullgraph=True)(x)
+    assert norm.num_batches_tracked == 0
+    norm.requires_grad_(True)
+    model.train().norm(x)
+    assert norm.num_batches_tracked == 1
+    freeze_except_fdam(model, also="norm")
+    assert not norm._forward_pre_hooks and norm.weight.requires_grad
+
+
+def test_removing_leaves_no_hook_of_a_frozen_norm() -> None:
+    model = nn.Sequential(CASES["vit"].build(), nn.BatchNorm1d(5))
+    apply_fdam(model)
+    freeze_except_fdam(model)
+    assert model[1]._forward_pre_hooks
+    remove_fdam(model)
+    assert not model[1]._forward_pre_hooks
+
+
+def test_patterns_that_match_nothing() -> None:
+    model = _WithHead()
+    with pytest.raises(UsageError, match=r"'decode_haed' matches .* near it: decode_head"):
+        freeze_except_fdam(model, also="decode_haed")
+    assert all(p.requires_grad for p in model.parameters())
+    with pytest.raises(TypeError, match="also must be a pattern"):
+        fdam_state_dict(model, also=3)
