@@ -1,7 +1,7 @@
 """The models that ``fdam new`` starts from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,8 @@ MODELS = {
         "pretrain/deit_3_base_224_21k.pth", heads={"decode_head": {}, "auxiliary_head": {}},
     ),
     "mask-dino-r50": Model(
-        "own_mask-dino-r50", "Mask DINO (ResNet-50)", ("instance",), 1e-4, 16, 1024, 4.0,
-        fdam_in=("panoptic_head", "pixel_decoder"),
+        "own_mask-dino-r50", "Mask DINO (ResNet-50)", ("instance", "panoptic"), 1e-4, 16, 1024,
+        4.0, fdam_in=("panoptic_head", "pixel_decoder"),
     ),
     "lsknet-s-oriented": Model(
         "own_lsknet-s-oriented", "Oriented R-CNN (LSKNet-S)", ("oriented",), 1e-4, 8, 1024, 2.5,
@@ -71,6 +71,7 @@ MODELS = {
 DEFAULTS = {
     "semantic": "segformer-b0",
     "instance": "mask-dino-r50",
+    "panoptic": "mask-dino-r50",
     "oriented": "lsknet-s-oriented",
 }
 
@@ -91,6 +92,8 @@ def find_model(name: str | None, task: str) -> Model:
         raise UsageError(f"--model {name}, expected one of {', '.join(known)}")
     if task not in model.tasks:
         raise UsageError(f"--model {name} is for {', '.join(model.tasks)}, the labels for {task}")
+    if task == "panoptic":
+        return replace(model, base=f"{model.base}-panoptic")
     return model
 
 

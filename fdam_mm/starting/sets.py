@@ -73,13 +73,17 @@ def write_lists(splits: dict[str, Split], folder: Path) -> None:
         write_atomically(folder / "splits" / f"{split.name}.txt", text)
 
 
-def write_coco(splits: dict[str, Split], folder: Path) -> dict[str, Split]:
-    """COCO's JSON of each split that shares its file with another, in ``splits/NAME.json``."""
+def write_coco(splits: dict[str, Split], folder: Path, anew: bool = False) -> dict[str, Split]:
+    """COCO's JSON of each split that shares its file with another, in ``splits/NAME.json``.
+
+    With ``anew`` of every split, the classes with single objects first, as heads count them: mmdet
+    takes labels in the order of the JSON.
+    """
     files = [split.part.labels for split in splits.values() if split.part]
     written = {}
     for name, split in splits.items():
         assert split.part is not None
-        if files.count(split.part.labels) == 1:
+        if files.count(split.part.labels) == 1 and not anew:
             written[name] = split
             continue
         file = folder / "splits" / f"{name}.json"
@@ -116,4 +120,5 @@ def _chosen(split: Split) -> dict:
     images = [i for i in data["images"] if (split.part.images / i["file_name"]).resolve() in paths]
     ids = {image["id"] for image in images}
     annotations = [a for a in data["annotations"] if a["image_id"] in ids]
-    return {**data, "images": images, "annotations": annotations}
+    categories = sorted(data["categories"], key=lambda c: not c.get("isthing", 1))
+    return dict(data, images=images, annotations=annotations, categories=categories)

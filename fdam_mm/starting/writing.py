@@ -57,7 +57,10 @@ def write_start(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there and not empty; nothing is ever overwritten")
     chosen, machine = find_model(model, found.task), machine or Machine.here()
-    names = [c.name for c in found.classes]
+    infos = [c.info for c in found.classes]
+    if found.task == "panoptic":  # as write_coco sorts them
+        infos.sort(key=lambda info: not info.is_thing)
+    names = [info.name for info in infos]
     if found.task == "oriented":
         names = names_without_spaces(names, folder)
     if folder.exists():
@@ -67,12 +70,12 @@ def write_start(
         splits, counts, numbers = write(found, chosen, machine, names, new, progress)
         start = Start(
             found.task, chosen, found.folder.resolve(), splits, numbers, not plain,
-            counts, found.labelled.zero_unlabelled,
+            counts, found.labelled.zero_unlabelled, sum(info.is_thing for info in infos),
         )  # fmt: skip
         write_atomically(new / "config.py", config_text(start))
         twin = "fdam.py" if plain else "plain.py"
         write_atomically(new / twin, twin_text(chosen, plain))
-        given: Iterable = [c.info.colour for c in found.classes]
+        given: Iterable = [info.colour for info in infos]
         palette = full_palette(given if all(given) else None, len(names))  # type: ignore[arg-type]
         write_atomically(new / "classes.py", classes_text(names, palette, numbers.weights))
     return numbers
@@ -98,7 +101,7 @@ def _write_splits(
     counts = {name: len(split.pictures) for name, split in splits.items()}
     if found.task == "semantic":
         return splits, counts, replace(numbers, weights=weights)
-    return write_coco(splits, new), counts, numbers
+    return write_coco(splits, new, found.task == "panoptic"), counts, numbers
 
 
 def _write_tiles(

@@ -9,9 +9,11 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.registry import DATASETS, METRICS
 
 from fdam_mm.apis.building import build_model
 from fdam_mm.cli import main as fdam
+from fdam_mm.toolkits.scope import toolkit_scope
 from fdam_mm.training.config import read_config
 
 HEIGHT, WIDTH = 64, 80
@@ -61,6 +63,31 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )  # fmt: skip
     data = dict(images=images, annotations=annotations, categories=[dict(id=1, name="fig")])
     (root / "labels.json").write_text(json.dumps(data))
+    return root
+
+
+@pytest.fixture(scope="module")
+def panoptic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three pictures of two nuts on grass, COCO panoptic; the JSON names grass first."""
+    root = tmp_path_factory.mktemp("own") / "lawn"
+    for folder in ("images", "annotations/panoptic"):
+        (root / folder).mkdir(parents=True)
+    images, annotations = [], []
+    for i in range(1, 4):
+        cv2.imwrite(str(root / f"images/{i}.jpg"), np.full((HEIGHT, WIDTH, 3), 20 * i, np.uint8))
+        ids = np.full((HEIGHT, WIDTH), 5, np.uint8)
+        ids[10:30, 10:30], ids[40:60, 40:70] = 6, 7
+        cv2.imwrite(str(root / f"annotations/panoptic/{i}.png"), ids[..., None] * (0, 0, 1))
+        images.append(dict(id=i, file_name=f"{i}.jpg", height=HEIGHT, width=WIDTH))
+        segments = [
+            dict(id=5, category_id=1, area=4120, bbox=[0, 0, WIDTH, HEIGHT], iscrowd=0),
+            dict(id=6, category_id=2, area=400, bbox=[10, 10, 20, 20], iscrowd=0),
+            dict(id=7, category_id=2, area=600, bbox=[40, 40, 30, 20], iscrowd=0),
+        ]
+        annotations.append(dict(image_id=i, file_name=f"{i}.png", segments_info=segments))
+    categories = [dict(id=1, name="grass", isthing=0), dict(id=2, name="nut", isthing=1)]
+    data = dict(images=images, annotations=annotations, categories=categories)
+    (root / "annotations/panoptic.json").write_text(json.dumps(data))
     return root
 
 
@@ -161,6 +188,30 @@ def test_objects(objects: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert config.model.panoptic_head.num_things_classes == 1
     plain = read_config(str(tmp_path / "nuts/plain.py"), {})
     assert plain.model.panoptic_head.pixel_decoder.fdam is None
+
+
+def test_panoptic(panoptic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    run(monkeypatch, "new", "lawn", "--data", panoptic)
+    assert len(Path("lawn/config.py").read_text().splitlines()) < 40
+    config, plain = (read_config(f"lawn/{name}.py", {}) for name in ("config", "plain"))
+    assert plain.model.panoptic_head.pixel_decoder.fdam is None
+    assert config.data.metainfo.classes == ("nut", "grass")  # heads count things first
+    head = config.model.panoptic_head
+    assert (head.num_things_classes, head.num_stuff_classes) == (1, 1)
+    with torch.device("meta"), toolkit_scope("mmdet"):
+        build_model(config)
+    with toolkit_scope("mmdet"):
+        dataset = DATASETS.build(config.train_dataloader.dataset)
+        metric = METRICS.build(config.val_evaluator)
+    sample = dataset[0]["data_samples"]
+    assert set(sample.gt_instances.labels.tolist()) == {0}
+    assert {0, 1} >= set(np.unique(sample.gt_sem_seg.sem_seg).tolist()) - {255} > {0}
+    assert len(dataset) == 2 and len(metric.coco.imgs) == 1
+    run(monkeypatch, "data", "show", "lawn/config.py", "-n", "2", "--out", "look")
+    assert Path("look/samples.png").is_file()
 
 
 def test_rotated_boxes(rotated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

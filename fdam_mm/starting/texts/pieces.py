@@ -25,6 +25,7 @@ class Start:
         fdam: Whether ``config.py`` has FDAM, and its twin not.
         counts: Pictures of each split, or the tiles that were cut.
         zero_unlabelled: Of label maps, as in ``LabelledSet``.
+        things: Classes with single objects, the first ones; of panoptic sets.
     """
 
     task: Task
@@ -35,6 +36,7 @@ class Start:
     fdam: bool
     counts: dict[str, int]
     zero_unlabelled: bool = False
+    things: int = 0
 
 
 def classes_text(names: Sequence[str], palette: Sequence[Colour], weights: Any) -> str:

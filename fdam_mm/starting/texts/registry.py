@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from fdam_mm.data.own import Task
 
-from .instance import instance_text
+from .mask_dino import instance_text, panoptic_text
 from .oriented import oriented_text
 from .pieces import Start
 from .semantic import semantic_text
@@ -12,6 +12,7 @@ from .semantic import semantic_text
 _TEXTS: Mapping[Task, Callable[[Start], list[str]]] = {
     "semantic": semantic_text,
     "instance": instance_text,
+    "panoptic": panoptic_text,
     "oriented": oriented_text,
 }
 
