@@ -9,6 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
+from fdam_mm.layers import FreqScale
+
+from .gains import band_gains, gate_maps
 from .layers import layers_of
 from .recording import Attended, GridFinder, Inverted, Watcher, recording
 from .responses import Response, Rows, attention_rows, frequency_response, inverted_rows
@@ -17,6 +20,15 @@ from .tokens import effective_rank, token_similarity
 
 _Input = TypeVar("_Input")
 _MOST_TOKENS = 4096  # of a map whose rank is measured: an SVD of more takes minutes
+
+
+class Views(NamedTuple):
+    """A layer on the first picture, (H, W) each."""
+
+    features: Tensor  # root mean square over the channels, less each channel's mean
+    spectrum: Tensor  # ln of the mean amplitude of the channels, frequency 0 in the middle
+    low: Tensor | None  # AttInv's gates, mean over the heads
+    high: Tensor | None
 
 
 class LayerMeasures(NamedTuple):
@@ -30,6 +42,8 @@ class LayerMeasures(NamedTuple):
     effective_rank: float
     response: Response | None  # log(1 + |F(A)|)
     inverted: Response | None  # the same, with AttInv
+    gains: dict[str, list[float]]  # |1 + w| of each FreqScale, by its name; the map's rings
+    views: Views
 
 
 def measure(
@@ -72,6 +86,10 @@ class _Layer:
     pictures: int = 0
     responses: list[Response] = field(default_factory=list)
     inverted: list[Response] = field(default_factory=list)
+    gains: dict[str, Tensor] = field(default_factory=dict)  # sums
+    scaled: dict[str, int] = field(default_factory=dict)  # pictures in them
+    views: Views | None = None
+    gates: tuple[Tensor | None, Tensor | None] = None, None  # of the first picture
 
     def add(self, features: Tensor) -> None:
         """A map (B, C, H, W)."""
@@ -79,6 +97,8 @@ class _Layer:
         if self.frequencies is not None and not torch.equal(frequencies, self.frequencies):
             return
         self.frequencies = frequencies
+        if self.views is None:
+            self.views = Views(*_picture(features[0]), *self.gates)
         tokens = _some(features.flatten(2).mT)
         values = dict(
             amplitude=amplitude.cpu() * len(features),
@@ -111,8 +131,19 @@ class _Sums(Watcher):
         its = self.layers[layer]
         its.responses.append(frequency_response(_rows(attended), hw, prefix, of_queries))
         if inverted is not None and queries == keys and inverted.x.shape[1] == keys:
+            if found and not its.inverted:
+                low, high = gate_maps(inverted.layer, inverted.x[:1], hw, prefix)
+                its.gates = _mean_gate(low), _mean_gate(high)
             rows = inverted_rows(_rows(attended), inverted.layer, inverted.x)
             its.inverted.append(frequency_response(rows, hw, prefix, of_queries))
+
+    def on_freq_scale(self, layer: str, name: str, scale: FreqScale, features: Tensor) -> None:
+        its = self.layers[layer]
+        gains = band_gains(scale, features)[1].mean(1).sum(0).cpu()  # (R,)
+        if name in its.gains and len(its.gains[name]) != len(gains):
+            return
+        its.gains[name] = its.gains.get(name, torch.zeros(())) + gains
+        its.scaled[name] = its.scaled.get(name, 0) + len(features)
 
     def means(self) -> list[LayerMeasures]:
         return [_means(name, layer) for name, layer in self.layers.items() if layer.pictures]
@@ -120,7 +151,7 @@ class _Sums(Watcher):
 
 def _means(name: str, layer: _Layer) -> LayerMeasures:
     means = {key: value / layer.pictures for key, value in layer.maps.items()}
-    assert layer.frequencies is not None
+    assert layer.frequencies is not None and layer.views is not None
     return LayerMeasures(
         name,
         layer.frequencies.tolist(),
@@ -130,6 +161,8 @@ def _means(name: str, layer: _Layer) -> LayerMeasures:
         float(means["effective_rank"]),
         _mean_response(layer.responses),
         _mean_response(layer.inverted),
+        {key: (gains / layer.scaled[key]).tolist() for key, gains in layer.gains.items()},
+        layer.views,
     )
 
 
@@ -142,6 +175,20 @@ def _mean_response(responses: Sequence[Response]) -> Response | None:
     mean = torch.stack([r.mean for r in alike]).mean(0)
     moments = torch.stack([r.deviation.square() + r.mean.square() for r in alike]).mean(0)
     return Response(first, mean, (moments - mean.square()).clamp_min(0).sqrt())
+
+
+def _picture(features: Tensor) -> tuple[Tensor, Tensor]:
+    """:class:`Views` of a map (C, H, W), without gates."""
+    deviation = features.float() - features.float().mean((-2, -1), keepdim=True)
+    amplitude = torch.fft.fft2(features.float(), norm="ortho").abs().mean(0)
+    floor = torch.finfo(torch.float32).tiny
+    spectrum = torch.fft.fftshift(amplitude.clamp_min(floor).log())
+    return deviation.square().mean(0).sqrt().cpu(), spectrum.cpu()
+
+
+def _mean_gate(gate: Tensor | None) -> Tensor | None:
+    """(1, h, H, W) -> (H, W)."""
+    return None if gate is None else gate[0].mean(0).cpu()
 
 
 def _rows(attended: Attended) -> Iterator[Rows]:

@@ -5,6 +5,7 @@ Nothing of the model is changed: hooks and torch's function modes look on, and a
 Legend of the shape comments: B batch, h heads, N tokens, P prefix tokens, C channels, H x W grid.
 """
 
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from fdam_mm.layers import AttInv
+from fdam_mm.layers import AttInv, FreqScale
 
 _MOST_PREFIX_TOKENS = 16  # class, distillation and register tokens
 
@@ -101,6 +102,9 @@ class Watcher:
         query and a key of zeros.
         """
 
+    def on_freq_scale(self, layer: str, name: str, scale: FreqScale, features: Tensor) -> None:
+        """What enters a FreqScale of a layer, called ``name`` in it, (B, C, H, W)."""
+
 
 @contextmanager
 def recording(
@@ -116,11 +120,14 @@ def recording(
     grids = GridFinder()
     calls = _Calls(watcher, grids)
     with ExitStack() as undo, torch.no_grad():
-        for module in model.modules():
+        for name, module in model.named_modules():
             if isinstance(module, nn.Conv2d):
                 undo.callback(module.register_forward_hook(grids.record).remove)
             elif isinstance(module, AttInv):
                 undo.callback(module.register_forward_pre_hook(calls.invert).remove)
+            elif isinstance(module, FreqScale):
+                hook = partial(calls.scale, name.rpartition(".")[2])
+                undo.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
         for name, layer in layers.items():
             undo.callback(layer.register_forward_pre_hook(partial(calls.enter, name)).remove)
             leave = layer.register_forward_hook(calls.leave, always_call=True)
@@ -155,6 +162,15 @@ class _Calls:
         """Pre-hook of AttInv."""
         x = args[0].detach()
         self._tell(Inverted(layer, x.flatten(1, -2)))  # type: ignore[arg-type]
+
+    def scale(self, name: str, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
+        """Pre-hook of FreqScale."""
+        bound = inspect.signature(FreqScale.forward).bind(module, *args, **kwargs)
+        bound.apply_defaults()
+        x, hw, prefix = (bound.arguments[key] for key in ("x", "hw", "num_prefix_tokens"))
+        features = x if hw is None else x[:, prefix:].mT.unflatten(-1, hw)
+        if self.open:
+            self.watcher.on_freq_scale(self.open[-1], name, module, features.detach())  # type: ignore[arg-type]
 
     def _tell(self, inverted: Inverted | None) -> None:
         attended, self.attended = self.attended, None

@@ -22,7 +22,7 @@ def line_chart(
     Args:
         settings: Of matplotlib's axes: ``yscale``, ``xlim``, ``ylim``.
     """
-    with _figure(5.2, 3.0 + 0.17 * -(-len(lines) // 3)) as figure:
+    with svg_figure(5.2, 3.0 + 0.17 * -(-len(lines) // 3)) as figure:
         axes: Any = figure.subplots()
         for index, (name, x, y) in enumerate(lines):
             colour, dash = index % len(COLOURS), index // len(COLOURS) % len(_DASHES)
@@ -39,22 +39,22 @@ def line_chart(
         axes.spines[["top", "right"]].set_visible(False)
         if len(lines) > 1:
             figure.legend(loc="outside lower center", ncols=3, fontsize=7.5, frameon=False)
-        return _svg(figure)
+        return to_svg(figure)
 
 
 def matrix_chart(shares: np.ndarray) -> str:
     """A confusion matrix (K, K) of quotients that is too large for a table."""
-    with _figure(6, 5.2) as figure:
+    with svg_figure(6, 5.2) as figure:
         axes: Any = figure.subplots()
         drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
         axes.set(xlabel="predicted class (number)", ylabel="true class (number)")
         figure.colorbar(drawn, label="share of the true class")
-        return _svg(figure)
+        return to_svg(figure)
 
 
 @contextmanager
-def _figure(width: float, height: float) -> Iterator[Any]:
-    """Inches. Texts stay texts, and names are no formulas."""
+def svg_figure(width: float, height: float) -> Iterator[Any]:
+    """A figure of so many inches. Texts stay texts, and names are no formulas."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -63,7 +63,7 @@ def _figure(width: float, height: float) -> Iterator[Any]:
         yield Figure(figsize=(width, height), layout="constrained")
 
 
-def _svg(figure: Any) -> str:
+def to_svg(figure: Any) -> str:
     """The ``<svg>`` element alone."""
     text = StringIO()
     figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})

@@ -1,6 +1,7 @@
 """HTML as texts; what comes from files is escaped here."""
 
 import base64
+import hashlib
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -107,9 +108,13 @@ figcaption { color: var(--soft); font-size: 12.5px; margin-top: 3px; }
 """
 
 
-def page(title: str, body: str) -> str:
-    """A whole page, which may load nothing and run nothing."""
+def page(title: str, body: str, script: str = "") -> str:
+    """A whole page, which may load nothing, and run nothing but ``script``."""
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    if script:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        policy += f"; script-src 'sha256-{digest}'"
+        body += f"<script>{script}</script>"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'

@@ -64,6 +64,12 @@ def test_the_model_stays_as_it_is_and_so_does_its_output() -> None:
     found = measure(model, images(), lambda image: seen.append(model(image)))
     assert hooks(model) == number and seen[0].equal(before)
     assert all(layer.inverted is not None for layer in found)
+    for layer in found:
+        assert sorted(layer.gains) == ["freq_scale_1", "freq_scale_2"]
+        assert [round(g, 3) for g in layer.gains["freq_scale_1"]] == [1] * len(layer.frequencies)
+        features, spectrum, low, high = layer.views
+        assert features.shape == spectrum.shape == (8, 8)
+        assert low is not None and high is not None and low.shape == high.shape == (8, 8)
 
 
 def test_attinv_lets_high_frequencies_through() -> None:
