@@ -90,6 +90,7 @@ def convert(
         raise PreparationError(f"{wrong[0]}{more}; mend them first (fdam data inspect {source})")
     writer = new_writer(labelled.task, labelled.classes, target, to)
     _mark(source, target, dict(format=labelled.format, to=to))
+    writer.take_in(labelled.attributes)
     copied = 0
     for picture, placed in progress(places(labelled)):
         if picture.label_file is None and labelled.format != "yolo":  # whose have no objects
@@ -97,6 +98,7 @@ def convert(
             continue
         copied += link(picture.image, writer.image_file(placed))
         writer.add(placed, labelled.read(picture))
+        writer.note_left_out(placed)
     writer.finish()
     after = inspect(target, _FORMAT_OF.get(type(writer), to), check=False)
     _compare(before, after, writer)
@@ -126,7 +128,8 @@ def places(labelled: LabelledSet) -> list[tuple[LabelledPicture, Placed]]:
             unique = f"{name}_{number}"
         used.add((picture.split, unique))
         size = read_header(picture.image).size
-        placed = Placed(unique, suffix, picture.split, (size.height, size.width))
+        hw = size.height, size.width
+        placed = Placed(unique, suffix, picture.split, hw, picture.attributes)
         found.append((picture, placed))
     return found
 

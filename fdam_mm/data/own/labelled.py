@@ -32,12 +32,14 @@ class ClassInfo:
             None where the files have its name.
         colour: RGB, where the files have one.
         is_thing: Whether it has single objects; False for the stuff of a panoptic set.
+        group: What it is a kind of (COCO's ``supercategory``), where the files say so.
     """
 
     name: str
     value: int | tuple[int, int, int] | None = None
     colour: tuple[int, int, int] | None = None
     is_thing: bool = True
+    group: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +111,7 @@ class LabelledPicture:
         split: "train", "val" or "test"; None where the set names none.
         label_file: The file that has its labels; None for a picture without.
         pixels: Pixels of each label (-1: none), where a reader has counted them already.
+        attributes: What else the files say of it: a license, a date.
     """
 
     name: str
@@ -116,6 +119,7 @@ class LabelledPicture:
     split: str | None
     label_file: Path | None
     pixels: Counter | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,7 @@ class LabelledSet:
             ``fdam data convert`` makes a set of which this can be said.
         zero_unlabelled: Label maps in which 0 has no class and the classes count from 1 (mmseg's
             ``reduce_zero_label``); only where ``parts`` are given.
+        attributes: What else the files say of the whole set: COCO's ``info`` and ``licenses``.
     """
 
     folder: Path
@@ -170,3 +175,4 @@ class LabelledSet:
     problems: tuple[Problem, ...] = ()
     parts: tuple[Part, ...] = ()
     zero_unlabelled: bool = False
+    attributes: Mapping[str, Any] = field(default_factory=dict)

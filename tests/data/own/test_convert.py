@@ -128,13 +128,22 @@ def test_attributes_are_kept_or_said(tmp_path: Path) -> None:
     without_crowds(tmp_path / "a")
     data = json.loads(file.read_text())
     data["annotations"][0] |= dict(ripe="yes", score=0.5)
+    data["images"][0] |= dict(license=4, date_captured="2013-11-14")
+    data["categories"][0] |= dict(supercategory="fruit")
+    data |= dict(licenses=[dict(id=4, name="CC BY 2.0")], info={})
     file.write_text(json.dumps(data))
     done = convert(tmp_path / "a", tmp_path / "b", "coco")
     again = json.loads((tmp_path / "b/annotations/instances_train.json").read_text())
     assert again["annotations"][0]["ripe"] == "yes" and not done.notes
+    assert again["images"][0]["license"] == 4 and again["images"][0]["date_captured"]
+    assert again["categories"][0]["supercategory"] == "fruit"
+    assert "supercategory" not in again["categories"][1]
+    assert again["licenses"] == data["licenses"]
     done = convert(tmp_path / "a", tmp_path / "c", "yolo")
     assert done.notes == {
         "objects whose 'ripe' is left out": 1, "objects whose 'score' is left out": 1,
+        "pictures whose 'license' is left out": 1, "pictures whose 'date_captured' is left out": 1,
+        "classes whose 'supercategory' is left out": 1, "'licenses' of the set, left out": 1,
     }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,6 +28,8 @@ NAME = "coco"
 LOOKED_FOR = 'a JSON with "images", "annotations" and "categories"'
 
 _OWN_KEYS = {"image_id", "category_id", "bbox", "segmentation", "iscrowd"}
+_LISTS = ("images", "annotations", "categories")
+_OF_IMAGES = {"id", "file_name", "height", "width"}
 
 
 def detects(folder: Folder) -> bool:
@@ -85,7 +87,16 @@ def open_set(folder: Folder) -> LabelledSet:
         )
         if len(bases) == len(tables) and len(set(splits.values())) == len(tables)
         else (),
+        attributes=of_whole_set(tables.values()),
     )
+
+
+def of_whole_set(tables: Iterable[dict]) -> dict[str, Any]:
+    """What JSONs say beside their lists; where several say it, the first."""
+    said: dict[str, Any] = {}
+    for data in tables:
+        said = {k: v for k, v in data.items() if k not in _LISTS and v} | said
+    return said
 
 
 def read_tables(file: Path) -> dict[str, list]:
@@ -99,7 +110,7 @@ def read_tables(file: Path) -> dict[str, list]:
         data = json.loads(read_text(file))
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         raise LabelError(f"{file}: unreadable ({error}), {expected}") from error
-    for key in ("images", "annotations", "categories"):
+    for key in _LISTS:
         if not isinstance(data, dict) or not isinstance(data.get(key), list):
             raise LabelError(f"{file}: no list {key!r}, {expected}")
     return data
@@ -157,6 +168,7 @@ def merged_classes(
                 number if isinstance(number, int) else None,
                 tuple(int(value) & 255 for value in colour) if is_colour else None,  # type: ignore
                 bool(entry.get("isthing", True)),
+                str(entry["supercategory"]) if entry.get("supercategory") else None,
             )
             classes.setdefault(name, info)
             labels[file, number] = list(classes).index(name)
@@ -191,8 +203,9 @@ def pictures_of(
         is_below = place.parts[-len(parts) :] == parts
         places.add(PurePosixPath(*place.parts[: -len(parts)]) if is_below else None)
         picture = LabelledPicture(
-            name_of(place), folder.path(place), split or split_of(place), folder.path(file)
-        )
+            name_of(place), folder.path(place), split or split_of(place), folder.path(file),
+            attributes={k: v for k, v in image.items() if k not in _OF_IMAGES},
+        )  # fmt: skip
         found.append((picture, image))
     if missing:
         text = f"{len(missing)} pictures that are not in {folder.root}: {shorten(missing)}"

@@ -21,6 +21,7 @@ from fdam_mm.errors import LabelError
 from .coco import (
     coco_jsons,
     merged_classes,
+    of_whole_set,
     pictures_of,
     read_tables,
     split_of_json,
@@ -65,6 +66,7 @@ def open_set(folder: Folder) -> LabelledSet:
                 picture.image,
                 picture.split,
                 None if png is None else folder.path(png),
+                attributes=picture.attributes,
             )
             entries[labelled] = entry if png else None, of_class
             if png:
@@ -87,6 +89,7 @@ def open_set(folder: Folder) -> LabelledSet:
         folder.root, NAME, f"{len(tables)} JSON{'s' * (len(tables) > 1)}", "panoptic", classes,
         tuple(sorted(entries, key=lambda p: (p.split or "", p.name))), read, tuple(problems),
         tuple(parts) if len(parts) == len(tables) == len(set(splits)) else (),
+        attributes=of_whole_set(tables.values()),
     )  # fmt: skip
 
 

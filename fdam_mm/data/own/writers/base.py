@@ -2,9 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fdam_mm.data.own.labelled import ClassInfo, LabelledObject, Labels, ObjectLabels, Task
 from fdam_mm.errors import PreparationError
@@ -29,12 +30,14 @@ class Placed:
         suffix: Of the file, such as ".jpg".
         split: "train", "val" or "test"; None without one.
         size: Height and width as it is seen.
+        attributes: What else is said of it.
     """
 
     name: str
     suffix: str
     split: str | None
     size: tuple[int, int]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Writer(ABC):
@@ -79,6 +82,18 @@ class Writer(ABC):
 
     def finish(self) -> None:  # noqa: B027  (most have nothing to do)
         """Write what belongs to the whole set."""
+
+    def take_in(self, attributes: Mapping[str, Any]) -> None:
+        """What is said of the whole set; counts what cannot be kept, of the classes too."""
+        for key in attributes:
+            self.notes[f"{key!r} of the set, left out"] += 1
+        groups = sum(info.group is not None for info in self.classes)
+        self.notes["classes whose 'supercategory' is left out"] += groups
+
+    def note_left_out(self, placed: Placed) -> None:
+        """Count what is said of a picture and cannot be kept."""
+        for key in placed.attributes:
+            self.notes[f"pictures whose {key!r} is left out"] += 1
 
     def _refuse(self, placed: Placed, what: str, remedy: str) -> PreparationError:
         return PreparationError(f"{placed.name}: {what}, which {self.NAME} cannot hold; {remedy}")

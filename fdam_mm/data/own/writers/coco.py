@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from fdam_mm.data.own.labelled import LabelledObject, Labels, Rle
@@ -21,6 +22,13 @@ class CocoJsonWriter(Writer):
         self._images: dict[str | None, list[dict]] = defaultdict(list)
         self._annotations: dict[str | None, list[dict]] = defaultdict(list)
         self._ids = category_ids(self.classes)
+        self._about: dict[str, Any] = {}
+
+    def take_in(self, attributes: Mapping[str, Any]) -> None:
+        self._about = dict(attributes)
+
+    def note_left_out(self, placed: Placed) -> None:
+        """Nothing is."""
 
     def finish(self) -> None:
         categories = [
@@ -28,7 +36,8 @@ class CocoJsonWriter(Writer):
             for info, number in zip(self.classes, self._ids, strict=True)
         ]
         for split, images in self._images.items():
-            data = dict(images=images, annotations=self._annotations[split], categories=categories)
+            data = {**self._about, "images": images, "categories": categories}
+            data["annotations"] = self._annotations[split]
             write_once(self.folder / "annotations" / f"{self.stem(split)}.json", json.dumps(data))
 
     def stem(self, split: str | None) -> str:
@@ -40,6 +49,8 @@ class CocoJsonWriter(Writer):
         entry: dict[str, Any] = dict(id=number, name=info.name)
         if info.colour is not None:
             entry["color"] = list(info.colour)
+        if info.group is not None:
+            entry["supercategory"] = info.group
         return entry
 
 
@@ -88,7 +99,8 @@ def category_ids(classes: Any) -> list[int]:
 def image_entry(placed: Placed, number: int) -> dict[str, Any]:
     """A picture as an entry of ``images``; its name is relative to ``images/SPLIT``."""
     height, width = placed.size
-    return dict(id=number, file_name=placed.name + placed.suffix, height=height, width=width)
+    own = dict(id=number, file_name=placed.name + placed.suffix, height=height, width=width)
+    return {**placed.attributes, **own}
 
 
 def compressed(rle: Rle) -> Rle:
