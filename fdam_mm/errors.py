@@ -97,3 +97,7 @@ class UnservedError(FDAMError, ValueError):
 
 class ForwardError(FDAMError, RuntimeError):
     """A model's forward that FDAM's layers cannot follow; the message says what they missed."""
+
+
+class ExportError(FDAMError, ValueError):
+    """A model that cannot be exported, or an export that is not the model; says where."""

@@ -13,7 +13,8 @@ from .data import loading  # noqa: F401
 from .toolkits.optional import importable
 
 if importable("mmdet.models"):
-    from . import panoptic, visualization  # noqa: F401
+    from . import panoptic  # noqa: F401
     from .test_time import boxes  # noqa: F401
+    from .visualization import panels, rotated_visualizer  # noqa: F401
 if importable("mmseg.structures"):
     from .test_time import segmentation  # noqa: F401

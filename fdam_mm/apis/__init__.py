@@ -7,12 +7,25 @@ for result in predict(model, "photos/", tile=1024):
     result.save("result/")
 """
 
-from .deltas import merge_delta
-from .loading import load_model
-from .predicting import predict
-from .results import InstanceResult, OrientedResult, PanopticResult, Result, SegmentationResult
-from .training import Run, train
+import importlib
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from .deltas import merge_delta
+    from .loading import load_model
+    from .predicting import predict
+    from .results import InstanceResult, OrientedResult, PanopticResult, Result, SegmentationResult
+    from .training import Run, train
+
+_RESULTS = ("InstanceResult", "OrientedResult", "PanopticResult", "Result", "SegmentationResult")
+_MODULES = {
+    "Run": ".training",
+    "load_model": ".loading",
+    "merge_delta": ".deltas",
+    "predict": ".predicting",
+    "train": ".training",
+    **dict.fromkeys(_RESULTS, ".results"),
+}
 __all__ = [
     "InstanceResult",
     "OrientedResult",
@@ -25,3 +38,14 @@ __all__ = [
     "predict",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs torch comes when it is asked for: :mod:`fdam_mm.runtime` has none."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

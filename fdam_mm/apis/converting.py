@@ -14,7 +14,7 @@ from fdam_mm.oriented.results import OrientedBoxes
 from fdam_mm.visualization.colours import full_palette
 
 from .building import reduces_zero_label
-from .inputs import Picture
+from .picture import Picture
 from .results import InstanceResult, OrientedResult, PanopticResult, Result, SegmentationResult
 from .results.panoptic import Segment
 from .tiles.grid import TileGrid
@@ -92,12 +92,12 @@ class Converter:
         merged = merge(found, grid.windows())
         return InstanceResult(*common, merged.boxes, merged.scores, merged.labels, merged.rles)
 
-    def _decide(self, logits: Tensor) -> Tensor:
+    def _decide(self, logits: Tensor) -> np.ndarray:
         """As mmseg: the best class, or a threshold where there is one logit."""
         if logits.shape[0] > 1:
-            return logits.argmax(0)
+            return logits.argmax(0).cpu().numpy()
         threshold = self._model.decode_head.threshold
-        return (logits.sigmoid() > threshold)[0].int()
+        return (logits.sigmoid() > threshold)[0].int().cpu().numpy()
 
     def _segmentation(self, picture: Picture, sample: Any) -> SegmentationResult:
         data = sample.pred_sem_seg

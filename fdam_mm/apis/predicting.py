@@ -12,7 +12,8 @@ from tqdm import tqdm
 from fdam_mm.errors import UsageError
 
 from .converting import Converter
-from .inputs import Picture, find_pictures
+from .inputs import find_pictures
+from .picture import Picture
 from .predictor import Predictor
 from .results import Result
 from .tiles.grid import TileGrid

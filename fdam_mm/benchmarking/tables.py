@@ -30,11 +30,13 @@ def with_tables(text: str, results: Path) -> str:
 
 
 def make_table(results: Mapping[str, Any]) -> list[str]:
-    """Markdown lines: a row for each case, its milliseconds and ratios; or those of trainings."""
+    """Markdown lines: a row for each case, its milliseconds and ratios; or those of a kind."""
     cases = results["cases"]
     last = ["", f"`{results['command']}`: {_circumstances(results)}"]
     if results.get("kind") == "trainings":
         return [*trainings_table(cases), *last]
+    if results.get("kind") == "exports":
+        return [*exports_table(cases), *last]
     names = list(cases[0]["variants"])
     base, others = names[0], names[1:]
     subjects = _by_subject(cases)
@@ -51,6 +53,35 @@ def make_table(results: Mapping[str, Any]) -> list[str]:
         rows.append([title, *cells])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return [*lines, *last]
+
+
+def exports_table(cases: list[dict[str, Any]]) -> list[str]:
+    """A row for each export that ``benchmarks/export.py`` measured."""
+    lines = [
+        "| model, data | export | largest error of a logit | pixels that change class | "
+        "mIoU, torch and onnxruntime |",
+        "|---|---|---|---|---|",
+    ]
+    for case in cases:
+        begin = f"| {case['model']}, {case['data']} | {_export(case)} |"
+        if "reason" in case:
+            lines.append(f"{begin} refused: {case['reason']} | | |")
+            continue
+        checked, miou = case["checked"], case["miou"]
+        error = checked["largest_error"] / checked["largest_logit"]
+        lines.append(
+            f"{begin} {error:.1e} of the largest | {checked['changed']:.3%} of "
+            f"{checked['inputs']} pictures | {miou['torch']:.2f}, {miou['onnx']:.2f} on "
+            f"{miou['pictures']} pictures |"
+        )
+    return lines
+
+
+def _export(case: Mapping[str, Any]) -> str:
+    if case["way"] == "dynamic":
+        return "any size, fp32"
+    size = "{} x {}, ".format(*case["size"]) if case.get("size") else ""
+    return f"{size}{case['way']}"
 
 
 def _by_subject(cases: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

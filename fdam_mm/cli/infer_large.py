@@ -11,8 +11,9 @@ import torch
 from mmengine.config import Config
 
 from fdam_mm.apis import OrientedResult, load_model, predict
-from fdam_mm.apis.inputs import Picture, find_pictures
+from fdam_mm.apis.inputs import find_pictures
 from fdam_mm.apis.loading import Precision, usable_device
+from fdam_mm.apis.picture import Picture
 from fdam_mm.apis.tiles.grid import TileGrid
 from fdam_mm.data.pictures.rows import pad_patch, read_pixels
 from fdam_mm.data.prepare.dota_split import PADDING

@@ -26,7 +26,7 @@ _PACKAGES = (
 )
 _EXTRAS = {  # extra of this package: what it brings
     "geo": ("rasterio",),
-    "export": ("onnx", "onnxruntime"),
+    "export": ("onnx", "onnxruntime", "onnxscript"),
     "supervision": ("supervision",),
 }
 

@@ -31,6 +31,7 @@ COMMANDS: Commands = {
         "demo": Command("demo_set", "draw a small labelled set to try things on"),
     },
     "analyze": Command("analyze", "what the layers of a model do to frequencies"),
+    "export": Command("export", "write a trained segmentor as ONNX, checked against torch"),
     "report": Command("report", "a page of a training, or of several side by side"),
     "flops": Command("flops", "parameters and FLOPs, plain beside FDAM"),
     "bench": Command("bench", "time and memory of FDAM beside plain, textbook and mmseg"),

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .compiling import constant_when_compiled
+from .fused import is_exporting
 
 
 def num_cosines(n: int) -> int:
@@ -29,18 +30,19 @@ def num_sines(n: int) -> int:
     return (n - 1) // 2
 
 
-def fourier_matrix(n: int) -> Tensor:
-    """Real orthonormal Fourier matrix, (n, n) in float64: cosine rows, then sine rows."""
-    k = torch.arange(n // 2 + 1, dtype=torch.float64)
-    angle = 2 * math.pi / n * torch.outer(k, torch.arange(n, dtype=torch.float64))
+def fourier_matrix(n: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Real orthonormal Fourier matrix, (n, n): cosine rows, then sine rows."""
+    k = torch.arange(n // 2 + 1)
+    turns = torch.outer(k, torch.arange(n)) % torch.full((), n)  # whole: exact also in float32
+    angle = turns.to(dtype) * (2 * math.pi) / n
     unpaired = (k == 0) | (2 * k == n)
-    norm = ((2 - unpaired.double()) / n).sqrt().unsqueeze(1)
-    return torch.cat([norm * angle.cos(), (norm * angle.sin())[~unpaired]])
+    norm = ((2 - unpaired.to(dtype)) / n).sqrt().unsqueeze(1)
+    return torch.cat([norm * angle.cos(), (norm * angle.sin())[1 : 1 + num_sines(n)]])
 
 
-def resize_matrix(size_in: int, size_out: int) -> Tensor:
-    """Bicubic resize with ``align_corners=True`` as a matrix, (size_out, size_in) in float64."""
-    eye = torch.eye(size_in, dtype=torch.float64)
+def resize_matrix(size_in: int, size_out: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Bicubic resize with ``align_corners=True`` as a matrix, (size_out, size_in)."""
+    eye = torch.eye(size_in, dtype=dtype)
     size = (size_out, size_in)
     return F.interpolate(eye[None, None], size=size, mode="bicubic", align_corners=True)[0, 0]
 
@@ -62,13 +64,16 @@ class FourierGrid(NamedTuple):
     all_rows: Tensor  # (H, S): resize along H, rows in FFT order
 
 
-def _build(height: int, width: int, filter_size: int) -> FourierGrid:
-    positive = resize_matrix(filter_size, height)  # (H, S), rows in FFT order
-    negative = positive[-torch.arange(height) % height]
-    across = resize_matrix(filter_size // 2 + 1, num_cosines(width))  # (K_w, S // 2 + 1)
+def _build(
+    height: int, width: int, filter_size: int, dtype: torch.dtype = torch.float64
+) -> FourierGrid:
+    positive = resize_matrix(filter_size, height, dtype)  # (H, S), rows in FFT order
+    negative = torch.cat([positive[:1], positive[1:].flip(0)])
+    # (K_w, S // 2 + 1)
+    across = resize_matrix(filter_size // 2 + 1, num_cosines(width), dtype)
     return FourierGrid(
-        rows=fourier_matrix(height),
-        cols=fourier_matrix(width),
+        rows=fourier_matrix(height, dtype),
+        cols=fourier_matrix(width, dtype),
         even_rows=((positive + negative) / 2)[: num_cosines(height)],
         even_cols=across,
         odd_rows=((positive - negative) / 2)[1 : 1 + num_sines(height)],
@@ -82,8 +87,12 @@ def fourier_grid(
 ) -> FourierGrid:
     """The constants of a grid on ``device`` in ``dtype``, built in float64 and kept for reuse.
 
-    torch.compile compiles once per grid: ``len(range(n))`` makes a symbolic size a number.
+    torch.compile compiles once per grid: ``len(range(n))`` makes a symbolic size a number. In an
+    export of any size they are computed in the graph, in ``dtype``.
     """
+    if is_exporting() and isinstance(height + width, torch.SymInt):
+        grid = _build(height, width, filter_size, dtype)
+        return FourierGrid._make(t.to(device) for t in grid)
     return _constant_grid(len(range(height)), len(range(width)), filter_size, device, dtype)
 
 

@@ -4,12 +4,15 @@ import functools
 import importlib
 import warnings
 
+from .quiet import quiet
+
 
 @functools.cache
 def importable(module: str) -> bool:
     """Whether ``package.module`` of others imports; says once where it is there and broken."""
     try:
-        importlib.import_module(module)
+        with quiet():
+            importlib.import_module(module)
     except Exception as error:  # a broken package raises anything
         package = module.partition(".")[0]
         if not (isinstance(error, ModuleNotFoundError) and error.name == package):

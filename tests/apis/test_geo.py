@@ -8,7 +8,8 @@ import pytest
 from PIL import Image, TiffImagePlugin, TiffTags
 
 from fdam_mm.apis import InstanceResult, OrientedResult, Run, load_model, predict
-from fdam_mm.apis.inputs import Picture, find_pictures
+from fdam_mm.apis.inputs import find_pictures
+from fdam_mm.apis.picture import Picture
 from fdam_mm.data.pictures.rows import read_pixels
 from fdam_mm.errors import PictureError
 from fdam_mm.oriented.results import OrientedBoxes

@@ -8,7 +8,7 @@ from support.tools import ROOT
 
 from fdam_mm.benchmarking.results import read_results
 from fdam_mm.benchmarking.rule import largest_sides
-from fdam_mm.benchmarking.tables import make_table, with_tables
+from fdam_mm.benchmarking.tables import exports_table, make_table, with_tables
 from fdam_mm.errors import UsageError
 from fdam_mm.layers.forms import LARGEST_SIDES
 
@@ -75,3 +75,20 @@ def test_ways_of_training_are_rows() -> None:
         "| a | FDAM | 20 (2.0%) | - | 20.0 | 12 ms | 0.5 MB |",
     ]
     assert lines[-1] == "`c`: A CPU, 1 thread, torch 2"
+
+
+def test_a_table_of_exports() -> None:
+    case = dict(model="fdam-a", data="camvid", way="fp16", size=[64, 96])
+    checked = dict(largest_error=0.5, largest_logit=10.0, changed=0.0125, inputs=4)
+    miou = dict(torch=47.123, onnx=47.0, pictures=9)
+    lines = exports_table(
+        [
+            dict(case, checked=checked, miou=miou),
+            dict(case, way="dynamic", reason="no symbols"),
+        ]
+    )
+    assert lines[2] == (
+        "| fdam-a, camvid | 64 x 96, fp16 | 5.0e-02 of the largest | 1.250% of 4 pictures | "
+        "47.12, 47.00 on 9 pictures |"
+    )
+    assert lines[3] == "| fdam-a, camvid | any size, fp32 | refused: no symbols | | |"

@@ -163,6 +163,16 @@ def test_no_pictures(form: str) -> None:
     assert make()(torch.zeros(0, 32, 6, 7)).shape == (0, 32, 6, 7)
 
 
+def test_an_export_of_any_size_computes_its_constants() -> None:
+    layer = make().eval()
+    x = torch.randn(2, 32, 10, 13)
+    anything = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+    program = torch.export.export(layer, (x,), dynamic_shapes=(anything,), strict=False)
+    for size in ((10, 13), (7, 20), (32, 8)):
+        y = torch.randn(3, 32, *size)
+        torch.testing.assert_close(program.module()(y), layer(y), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -6,8 +6,8 @@ import torch
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
-from fdam_mm.visualization import RotatedBoxVisualizer
 from fdam_mm.visualization.rotated_boxes import draw_legend, draw_rotated_boxes
+from fdam_mm.visualization.rotated_visualizer import RotatedBoxVisualizer
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 CLASSES = ("plane", "ship")

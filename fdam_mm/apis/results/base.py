@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from fdam_mm.apis.geo import GeoReference
-from fdam_mm.apis.inputs import Picture
+from fdam_mm.apis.picture import Picture
 from fdam_mm.files import write_atomically
 
 MAX_DRAWN = 4096  # pixels, the longer side of a drawing

@@ -2,21 +2,24 @@
 
 Each tile's logits are weighted so that the weights of all tiles sum to 1 over any pixel. What is
 kept is the strip that the next row of tiles still adds to, C x overlap x W, never the whole map.
+Tiles are torch's tensors or numpy's arrays: nothing here imports torch.
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from .grid import TileGrid, blend_weights
 
+Map = Any
+"""A tensor of torch, or an array of numpy."""
+
 
 def blend_rows(
-    tiles: Iterable[Tensor],
+    tiles: Iterable[Map],
     grid: TileGrid,
-    decide: Callable[[Tensor], Tensor],
+    decide: Callable[[Map], np.ndarray],
     labels: np.ndarray,
 ) -> None:
     """Blend the logits of all tiles, decide, and fill ``labels``.
@@ -30,12 +33,12 @@ def blend_rows(
     columns = blend_weights(grid.lefts, grid.width)
     rows = blend_weights(grid.tops, grid.height)
     source = iter(tiles)
-    above: Tensor | None = None  # (C, rows shared with the row above, W)
+    above: list[Map] = []  # of each column, (C, rows shared with the row above, its own width)
     for row, top in enumerate(grid.tops):
         last_row = row + 1 == len(grid.tops)
         done = (grid.tops[row + 1] if not last_row else labels.shape[0]) - top
-        below: Tensor | None = None
-        beside: Tensor | None = None  # (C, height, columns shared with the tile on the left)
+        below: list[Map] = []
+        beside: Map | None = None  # (C, height, columns shared with the tile on the left)
         for column, left in enumerate(grid.lefts):
             last_column = column + 1 == len(grid.lefts)
             right = grid.lefts[column + 1] if not last_column else labels.shape[1]
@@ -43,17 +46,21 @@ def blend_rows(
             if beside is not None:
                 part[:, :, : beside.shape[2]] += beside
             whole, beside = part[:, :, : right - left], part[:, :, right - left :]
-            if above is not None:
-                whole[:, : above.shape[1]] += above[:, :, left:right]
-            labels[top : top + done, left:right] = decide(whole[:, :done]).cpu().numpy()
-            if not last_row:
-                if below is None:
-                    shape = (part.shape[0], grid.height - done, labels.shape[1])
-                    below = part.new_empty(shape)
-                below[:, :, left:right] = whole[:, done:]
+            if above:
+                whole[:, : above[column].shape[1]] += above[column]
+            labels[top : top + done, left:right] = decide(whole[:, :done])
+            below.append(_copy(whole[:, done:]))
         above = below
 
 
-def _weighted(logits: Tensor, rows: np.ndarray, columns: np.ndarray) -> Tensor:
-    weight = torch.from_numpy(np.outer(rows, columns)).to(logits.device)
-    return logits.float() * weight
+def _weighted(logits: Map, rows: np.ndarray, columns: np.ndarray) -> Map:
+    weight = np.outer(rows, columns)
+    if isinstance(logits, np.ndarray):
+        return logits.astype(np.float32) * weight
+    logits = logits.float()
+    return logits * logits.new_tensor(weight)
+
+
+def _copy(strip: Map) -> Map:
+    """A view would keep its whole tile in memory."""
+    return strip.copy() if isinstance(strip, np.ndarray) else strip.clone()

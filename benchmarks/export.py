@@ -1,0 +1,93 @@
+"""Export trained segmentors and measure them in onnxruntime beside torch.
+
+    python benchmarks/export.py work_dirs/demo work_dirs/camvid --measure 50 \\
+        --out benchmarks/results/export.json
+
+For each work folder and each way (one size, one size in float16, any size): the largest error of a
+logit over the largest logit and the pixels that change their class on the check's pictures, and
+mIoU of ``fdam predict`` and of the runtime on the config's test data. What ``--out`` has of other
+models is kept. The table of ``docs/export.md`` comes from it: ``fdam bench tables``.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from fdam_mm.apis import load_model
+from fdam_mm.apis.building import test_dataset
+from fdam_mm.benchmarking.results import read_results, record, write_results
+from fdam_mm.cli.export import image_size
+from fdam_mm.errors import ExportError
+from fdam_mm.export.checking import labelled
+from fdam_mm.export.exporting import export
+from fdam_mm.files import require_writable
+
+WAYS: dict[str, dict[str, Any]] = {
+    "fp32": dict(),
+    "fp16": dict(precision="fp16"),
+    "dynamic": dict(dynamic=True),
+}
+
+
+def measure(
+    work_dir: Path,
+    way: str,
+    size: tuple[int, int] | None,
+    num_checked: int,
+    num_measured: int,
+) -> dict[str, Any]:
+    """One model in one way; what cannot be exported has its ``reason``."""
+    model: Any = load_model(work_dir, device="cpu")
+    pictures = [file for file, _ in zip(labelled(model), range(num_checked), strict=False)]
+    begin = time.process_time()
+    found = dict(model=Path(model.cfg.filename).stem, way=way, data=_data(model))
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            about = export(
+                model, Path(folder) / "model.onnx", check=[file for file, _ in pictures],
+                measured=num_measured, sizes=[size] if size and way != "dynamic" else None,
+                **WAYS[way],
+            )  # fmt: skip
+        except ExportError as error:
+            return dict(found, reason=str(error))
+        num_bytes = sum(file.stat().st_size for file in Path(folder).glob("*.onnx"))
+    assert about.check is not None
+    (graph,) = about.check["graphs"]
+    return dict(
+        found, size=about.graphs[0].size, checked=graph, miou=about.check["miou"],
+        megabytes=num_bytes / 2**20, parameters=sum(p.numel() for p in model.parameters()),
+        cpu_seconds=time.process_time() - begin,
+    )  # fmt: skip
+
+
+def _data(model: Any) -> str:
+    _, dataset = test_dataset(model.cfg)
+    return Path(dataset.get("data_root") or "data").name
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("work_dirs", nargs="+", type=Path)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--size", type=image_size, help="HxW of the model's input (the config's)")
+    parser.add_argument("--check", type=int, default=4, help="pictures to compare logits on")
+    parser.add_argument("--measure", type=int, default=0, help="pictures of mIoU (all)")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    require_writable(args.out)
+    kept = read_results(args.out)["cases"] if args.out.exists() else []
+    for work_dir in args.work_dirs:
+        for way in args.ways:
+            case = measure(work_dir, way, args.size, args.check, args.measure)
+            print(case, flush=True)
+            key = (case["model"], case["data"], way)
+            kept = [c for c in kept if (c["model"], c["data"], c["way"]) != key] + [case]
+            command = f"benchmarks/export.py WORK_DIR --measure {args.measure}"
+            results = record(command, "cpu", lambda cases=tuple(kept): list(cases))
+            write_results(args.out, dict(results, kind="exports"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""``fdam export``: write a trained segmentor as ONNX, checked against torch."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from fdam_mm.errors import UsageError
+
+from .arguments import parser
+from .errors import clear_errors
+
+_DESCRIPTION = """Write a trained segmentor as ONNX, with a JSON for fdam_mm.runtime beside it.
+
+It is run in onnxruntime and compared with torch before anything is written."""
+_EXAMPLE = """COMMAND work_dirs/nuts nuts.onnx --check photos/
+  COMMAND CONFIG.py iter_160000.pth model.onnx --size 512x512 512x1024 --measure"""
+
+
+@clear_errors
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the command line, export and say what was compared."""
+    arguments = parser(_DESCRIPTION, _EXAMPLE)
+    arguments.add_argument("model", help="work folder of a training, or a config file")
+    arguments.add_argument("checkpoint", nargs="?", help="file; needed with a config")
+    arguments.add_argument("out", type=Path, help="OUT.onnx; OUT.json is written beside it")
+    sizes = arguments.add_mutually_exclusive_group()
+    sizes.add_argument(
+        "--size", nargs="+", type=image_size, metavar="HxW",
+        help="of the model's input, a graph for each; default: the config's",
+    )  # fmt: skip
+    sizes.add_argument("--dynamic", action="store_true", help="the model takes any size")
+    arguments.add_argument(
+        "--raw", action="store_true",
+        help="normalised float32 in, logits out: without resizing, normalisation and argmax",
+    )  # fmt: skip
+    arguments.add_argument("--precision", choices=("fp32", "fp16"), default="fp32")
+    arguments.add_argument(
+        "--check", nargs="+", metavar="PICTURES",
+        help="pictures, folders or globs to compare on; default: drawn noise",
+    )  # fmt: skip
+    arguments.add_argument(
+        "--measure", nargs="?", type=int, const=0, metavar="N",
+        help="also measure mIoU of both on the config's test data, or on the first N pictures",
+    )  # fmt: skip
+    arguments.add_argument(
+        "--allow-pickle", action="store_true",
+        help="also read checkpoints that need unpickling, which can run any code they hold",
+    )  # fmt: skip
+    args = arguments.parse_args(argv)
+    from fdam_mm.apis import load_model
+    from fdam_mm.export.exporting import export
+
+    if args.checkpoint is None and not Path(args.model).is_dir():
+        raise UsageError(f"{args.model} is no work folder: name a checkpoint after a config")
+    if args.measure is not None and args.measure < 0:
+        raise UsageError(f"--measure is {args.measure}, expected a number of pictures")
+    model = load_model(args.model, args.checkpoint, "cpu", allow_pickle=args.allow_pickle)
+    about = export(
+        model, args.out, args.size, dynamic=args.dynamic, raw=args.raw,
+        precision=args.precision, check=args.check, measured=args.measure,
+    )  # fmt: skip
+    assert about.check is not None
+    for graph, found in zip(about.graphs, about.check["graphs"], strict=True):
+        what = "pictures of drawn noise (no --check)" if found["drawn"] else "pictures"
+        print(
+            f"{args.out.parent / graph.file}: on {found['inputs']} {what} logits are off by "
+            f"{found['largest_error']:.1e} at most (the largest is "
+            f"{found['largest_logit']:.3g}), {found['changed']:.4%} of the pixels change class"
+        )
+    if metric := about.check.get("miou"):
+        print(
+            f"mIoU on {metric['pictures']} pictures: torch {metric['torch']:.2f}, export "
+            f"{metric['onnx']:.2f}; {metric['changed']:.4%} of the pixels change class"
+        )
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """HEIGHTxWIDTH of the command line."""
+    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected HEIGHTxWIDTH, as 512x1024")
+    return int(found[1]), int(found[2])

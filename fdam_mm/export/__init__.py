@@ -1,0 +1,1 @@
+"""Models for other runtimes: exported to ONNX, and checked there against torch."""

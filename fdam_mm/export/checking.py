@@ -1,0 +1,202 @@
+"""Whether an export is the model: its numbers, its labels, and the metric of a data set."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine.registry import DATASETS
+from torch import Tensor
+
+from fdam_mm.apis.inputs import find_pictures
+from fdam_mm.apis.predicting import predict
+from fdam_mm.errors import ExportError, UsageError
+from fdam_mm.report.confusion import confusion_of_pixels
+from fdam_mm.runtime import Description, load
+from fdam_mm.runtime.description import Size
+from fdam_mm.toolkits.scope import scope_of, toolkit_scope
+
+from .segmentor import RawSegmentor
+
+# Of each precision: the largest error of a logit over the largest logit, and the largest share of
+# pixels that may change their class.
+BOUNDS = {"fp32": (1e-4, 1e-3), "fp16": (2e-2, 1e-2)}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What an export did on pictures, beside torch.
+
+    Attributes:
+        inputs: How many.
+        drawn: Whether they were drawn noise, for want of pictures.
+        largest_error: Of any logit.
+        largest_logit: Of torch's, by its absolute value.
+        changed: Share of pixels whose class is another.
+    """
+
+    inputs: int
+    drawn: bool
+    largest_error: float
+    largest_logit: float
+    changed: float
+
+    @property
+    def error(self) -> float:
+        """The largest error over the largest logit."""
+        return self.largest_error / max(self.largest_logit, 1e-12)
+
+
+def session_of(content: bytes) -> Any:
+    """onnxruntime's of an ONNX file's content, on the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # it warns of every constant that it folds
+    options.intra_op_num_threads = torch.get_num_threads()
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def compare(
+    module: RawSegmentor, content: bytes, images: Iterable[np.ndarray], drawn: bool
+) -> Comparison:
+    """Run both on each of ``images``."""
+    session = session_of(content)
+    error = logit = 0.0
+    changed = pixels = inputs = 0
+    for image in images:
+        with torch.no_grad():
+            expected = module(torch.from_numpy(image))[module.outputs.index("logits")].numpy()
+        (found,) = session.run(["logits"], {"image": image})
+        error = max(error, _largest(found - expected))
+        logit = max(logit, _largest(expected))
+        changed += np.count_nonzero(_classes(found) != _classes(expected))
+        pixels += _classes(found).size
+        inputs += 1
+    return Comparison(inputs, drawn, error, logit, changed / max(pixels, 1))
+
+
+def first_difference(
+    core: RawSegmentor, probed: bytes, image: Tensor, names: Sequence[str], bound: float
+) -> str:
+    """Which stage or block is the first whose result is off by more than ``bound`` of its largest.
+
+    Args:
+        core: With probes of ``names``.
+        probed: Its export.
+        image: An input.
+    """
+    session = session_of(probed)
+    with torch.no_grad():
+        expected = core(image)[-len(names) :]
+    found = session.run([*core.outputs[-len(names) :]], {"image": image.numpy()})
+    errors = []
+    for name, ours, theirs in zip(names, found, expected, strict=True):
+        largest = max(_largest(theirs.numpy()), 1e-12)
+        errors.append((name, _largest(ours - theirs.numpy()) / largest))
+    over = next((pair for pair in errors if not pair[1] <= bound), None)
+    if over is None:
+        name, worst = max(errors, key=lambda pair: pair[1])
+        return f"no stage or block is off by as much; {name} is the most, by {worst:.1e}"
+    return (
+        f"the first part that is off by more is {over[0]}, by {over[1]:.1e} of its largest value"
+    )
+
+
+def measure(model: Any, path: Path, most: int | None) -> dict[str, Any]:
+    """mIoU of torch and of the export at ``path``, over the config's test data or ``most`` of it.
+
+    Raises:
+        UsageError: The config has no labelled test data.
+    """
+    runtime = load(path)
+    num_classes = len(runtime.description.classes)
+    counts = np.zeros((2, num_classes, num_classes), np.int64)
+    pictures = changed = pixels = 0
+    for file, labels in islice(labelled(model), most):
+        (torchs,) = predict(model, file, progress=False)
+        both = [np.asarray(torchs.labels), runtime(file).labels]  # type: ignore[attr-defined]
+        for count, predicted in zip(counts, both, strict=True):
+            count += confusion_of_pixels(labels, predicted, num_classes)
+        changed += np.count_nonzero(both[0] != both[1])
+        pixels += both[0].size
+        pictures += 1
+    if not pictures:
+        raise UsageError("the config's test data have no picture: nothing can be measured")
+    torch_miou, onnx_miou = map(_miou, counts)
+    return dict(
+        pictures=pictures, torch=torch_miou, onnx=onnx_miou, changed=changed / max(pixels, 1)
+    )
+
+
+def labelled(model: Any) -> Iterator[tuple[Path, np.ndarray]]:
+    """Files and labels of the config's test data; 255 is no label."""
+    config = model.cfg
+    loader = config.get("test_dataloader")
+    if not loader:
+        raise UsageError("the config has no test_dataloader: nothing can be measured")
+    with toolkit_scope(scope_of(config)):
+        data = DATASETS.build(loader.dataset)
+        for index in range(len(data)):
+            sample = data[index]["data_samples"]
+            if "gt_sem_seg" not in sample:
+                raise UsageError("the config's test data have no labels: nothing can be measured")
+            yield Path(sample.img_path), sample.gt_sem_seg.data[0].numpy()
+
+
+def pictures_for(about: Description, size: Size | None, inputs: Any) -> Iterator[np.ndarray]:
+    """What the graph takes, (1, ...), of each picture; of drawn noise where ``inputs`` is None."""
+    for pixels in _drawn(size) if inputs is None else _read(inputs):
+        if about.stride is not None and size is not None:
+            pixels = pixels[: size[0], : size[1]]
+        if about.processing:
+            yield np.ascontiguousarray(pixels)[None]
+            continue
+        if size is not None:
+            pixels = cv2.resize(pixels, size[::-1])
+        if about.bgr_to_rgb:
+            pixels = pixels[..., ::-1]
+        normalised = (pixels - np.array(about.mean)) / np.array(about.std)
+        yield normalised.transpose(2, 0, 1)[None].astype(np.float32)
+
+
+def _read(inputs: Any) -> Iterator[np.ndarray]:
+    for picture in find_pictures(inputs):
+        height, width = picture.size
+        ((_, pixels),) = picture.windows(np.array([[0, 0, width, height]]))
+        if pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+            raise ExportError(
+                f"{picture.name} has {pixels.shape[2]} bands of {pixels.dtype}, expected 3 of "
+                "uint8"
+            )
+        yield pixels
+
+
+def _drawn(size: Size | None) -> Iterator[np.ndarray]:
+    """Two pictures of smooth noise."""
+    height, width = size or (128, 160)
+    generator = np.random.default_rng(0)
+    for cells in (8, 32):
+        coarse = generator.integers(0, 256, (cells, cells, 3), np.uint8)
+        yield cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def _largest(values: np.ndarray) -> float:
+    """NaN counts as infinite."""
+    largest = float(np.abs(values).max(initial=0))
+    return float("inf") if np.isnan(largest) else largest
+
+
+def _classes(logits: np.ndarray) -> np.ndarray:
+    return logits.argmax(1) if logits.shape[1] > 1 else logits[:, 0] > 0
+
+
+def _miou(counts: np.ndarray) -> float:
+    """Percent; the mean over the classes that are there, as mmseg's."""
+    inside = np.diag(counts).astype(float)
+    union = counts.sum(0) + counts.sum(1) - inside
+    return float(100 * (inside[union > 0] / union[union > 0]).mean())

@@ -1,0 +1,108 @@
+"""What a runtime must know of a segmentor, from its config."""
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from fdam_mm.apis.building import reduces_zero_label, test_dataset
+from fdam_mm.errors import ConfigError, ExportError
+from fdam_mm.runtime.description import Description, Graph, Size
+from fdam_mm.visualization.colours import full_palette
+
+_PACKAGES = ("fdam_mm", "torch", "onnx", "onnxscript", "onnxruntime", "onedl-mmsegmentation")
+_PASSED = ("LoadImageFromFile", "LoadAnnotations", "PackSegInputs", "Resize")
+
+
+def describe(
+    model: Any, graphs: tuple[Graph, ...], processing: bool, precision: str
+) -> Description:
+    """The description of a segmentor that :func:`fdam_mm.apis.load_model` gave.
+
+    Raises:
+        ExportError: Its test pipeline or windows are such that no graph of ours does the same.
+        ConfigError: It has no normalisation.
+    """
+    config, head = model.cfg, model.decode_head
+    scale, keep_ratio = _resizing(config) if processing else (None, True)
+    mean, std, bgr_to_rgb = _normalisation(model)
+    stride = window_stride(model)
+    align_corners = bool(model.align_corners)
+    if stride is not None and align_corners:
+        raise ExportError(
+            "the config predicts windows and has align_corners; expected one of them"
+        )
+    classes = tuple(str(name) for name in model.dataset_meta.get("classes") or ())
+    return Description(
+        name=Path(config.filename or "model").stem, graphs=graphs, processing=processing,
+        precision=precision, classes=classes,
+        palette=full_palette(model.dataset_meta.get("palette"), len(classes)),
+        offset=int(reduces_zero_label(config)),
+        threshold=float(head.threshold) if model.out_channels == 1 else None,
+        scale=scale, keep_ratio=keep_ratio, stride=stride, mean=mean, std=std,
+        bgr_to_rgb=bgr_to_rgb, align_corners=align_corners, versions=_versions(),
+    )  # fmt: skip
+
+
+def window_stride(model: Any) -> Size | None:
+    """Of the windows that the config predicts in; None where it takes whole pictures."""
+    if model.test_cfg.get("mode", "whole") != "slide":
+        return None
+    down, right = model.test_cfg.stride
+    return int(down), int(right)
+
+
+def default_sizes(model: Any) -> list[Size]:
+    """The windows' size, else what the config's preprocessor pads to or crops.
+
+    Raises:
+        ExportError: The config names none.
+    """
+    if window_stride(model) is not None:
+        size = model.test_cfg.crop_size
+    else:
+        size = (model.cfg.model.get("data_preprocessor") or {}).get("size")
+        size = size or model.cfg.get("crop_size")
+    if size is None:
+        raise ExportError("the config names no size of input; give one: --size HxW")
+    return [(int(size[0]), int(size[1]))]
+
+
+def _resizing(config: Config) -> tuple[Size | None, bool]:
+    """Scale (width, height) and whether it keeps the ratio, of the config's test pipeline."""
+    _, dataset = test_dataset(config)
+    steps = dataset.get("pipeline") or config.get("test_pipeline") or []
+    names = [str(step["type"]).rpartition(".")[2] for step in steps]
+    if unknown := [name for name in names if name not in _PASSED]:
+        raise ExportError(
+            f"the test pipeline has {', '.join(unknown)}, which no graph of ours does; expected "
+            f"{', '.join(_PASSED)}, or export without processing: --raw"
+        )
+    resizing = [step for step, name in zip(steps, names, strict=True) if name == "Resize"]
+    if not resizing:
+        return None, True
+    scale = resizing[0].get("scale")
+    if len(resizing) > 1 or scale is None or isinstance(scale, int):
+        raise ExportError(f"the test pipeline resizes by {resizing}, expected one scale=(W, H)")
+    return (int(scale[0]), int(scale[1])), bool(resizing[0].get("keep_ratio", False))
+
+
+def _normalisation(model: Any) -> tuple[tuple[float, ...], tuple[float, ...], bool]:
+    settings = model.cfg.model.get("data_preprocessor") or {}
+    mean, std = settings.get("mean"), settings.get("std")
+    if mean is None or std is None or len(mean) != 3:
+        raise ConfigError(
+            f"model.data_preprocessor has mean {mean} and std {std}, expected three numbers each"
+        )
+    return tuple(map(float, mean)), tuple(map(float, std)), bool(settings.get("bgr_to_rgb"))
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

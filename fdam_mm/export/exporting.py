@@ -1,0 +1,167 @@
+"""``export``: a segmentor to ONNX, checked before anything is written."""
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fdam_mm.errors import ExportError, UsageError
+from fdam_mm.files import require_writable, write_atomically
+from fdam_mm.runtime.description import Description, Graph, Size
+from fdam_mm.toolkits.scope import scope_of
+
+from .checking import BOUNDS, Comparison, compare, first_difference, measure, pictures_for
+from .describing import default_sizes, describe
+from .onnx_file import to_half, to_onnx
+from .segmentor import RawSegmentor, Segmentor, parts
+
+Precision = Literal["fp32", "fp16"]
+
+
+def export(
+    model: nn.Module,
+    out: str | Path,
+    sizes: Sequence[Size] | None = None,
+    *,
+    dynamic: bool = False,
+    raw: bool = False,
+    precision: Precision = "fp32",
+    check: Any = None,
+    measured: int | None = None,
+) -> Description:
+    """Write a segmentor as ONNX with the JSON that :mod:`fdam_mm.runtime` reads.
+
+    The export is run in onnxruntime beside torch first; where it is not the model, nothing is
+    written.
+
+    Args:
+        model: Of mmseg, from :func:`fdam_mm.apis.load_model`, on the CPU.
+        out: ``OUT.onnx``; the JSON gets its name. With several sizes each graph's name has its.
+        sizes: Height and width of the model's input; None takes the config's.
+        dynamic: Let the model compute at any size, in the place of ``sizes``.
+        raw: Without what stands before and after the model.
+        precision: ``fp16`` computes in float16 but for FDAM's layers.
+        check: Pictures, as :func:`fdam_mm.apis.predict` takes them; None draws noise.
+        measured: Also measure mIoU of both on so many pictures of the config's test data; 0 takes
+            all.
+
+    Returns:
+        What was written, with ``check``.
+
+    Raises:
+        UsageError: An argument is wrong, or the model is no segmentor.
+        ExportError: The model cannot be exported, or the export is not the model.
+        WriteError: ``out`` cannot be written.
+    """
+    out = Path(out)
+    _refuse(model, out, sizes, dynamic, raw, precision, measured)
+    chosen: list[Size | None] = [None] if dynamic else [*(sizes or default_sizes(model))]
+    about = describe(model, (), not raw, precision)
+    with tempfile.TemporaryDirectory() as folder:
+        graphs, found = [], []
+        for size in chosen:
+            content, comparison = _checked(model, about, size, check)
+            file = out.name if len(chosen) == 1 else f"{out.stem}_{size[0]}x{size[1]}.onnx"  # type: ignore[index]
+            (Path(folder) / file).write_bytes(content)
+            graphs.append(Graph(file, size, hashlib.sha256(content).hexdigest()))
+            found.append(asdict(comparison))
+        about = replace(about, graphs=tuple(graphs), check=dict(graphs=found))
+        staged = Path(folder) / f"{out.stem}.json"
+        staged.write_text(about.to_json())
+        if measured is not None:
+            metric = measure(model, staged, measured or None)
+            about = replace(about, check=dict(graphs=found, miou=metric))
+        for graph in graphs:
+            write_atomically(out.parent / graph.file, (Path(folder) / graph.file).read_bytes())
+    write_atomically(out.with_suffix(".json"), about.to_json())
+    return about
+
+
+def _checked(
+    model: nn.Module, about: Description, size: Size | None, check: Any
+) -> tuple[bytes, Comparison]:
+    """The graph of one size, compared.
+
+    Raises:
+        ExportError: It is off by more than the bounds; says where.
+    """
+    module = _module(model, about, size)
+    content = _converted(module, about, size)
+    images = pictures_for(about, size, check)
+    found = compare(module, content, images, drawn=check is None)
+    bound, most_changed = BOUNDS[about.precision]
+    if found.error <= bound and found.changed <= most_changed:
+        return content, found
+    image = torch.from_numpy(next(pictures_for(about, size, check)))
+    names = parts(model, module, image)
+    probed = _module(model, about, size, names)
+    where = first_difference(probed, _converted(probed, about, size), image, names, bound)
+    raise ExportError(
+        f"the export is not the model: logits are off by {found.largest_error:.1e}, that is "
+        f"{found.error:.1e} of the largest (at most {bound:.0e}), and {found.changed:.2%} of the "
+        f"pixels change their class (at most {most_changed:.1%}); {where}"
+    )
+
+
+def _module(
+    model: nn.Module, about: Description, size: Size | None, probes: Sequence[str] = ()
+) -> RawSegmentor:
+    if about.processing:
+        return Segmentor(model, about, size, probes).eval()
+    return RawSegmentor(model, probes).eval()
+
+
+def _converted(module: RawSegmentor, about: Description, size: Size | None) -> bytes:
+    dynamic = [0, 1, 2] if about.processing else ([0] if size else [0, 2, 3])
+    content = to_onnx(module, _example(about, size), dynamic, module.outputs)
+    return to_half(content, module.model) if about.precision == "fp16" else content
+
+
+def _example(about: Description, size: Size | None) -> Tensor:
+    """Of no special size, which torch would take for a constant."""
+    height, width = size or (136, 168)
+    if not about.processing:
+        return torch.zeros(2, 3, height, width)
+    if size is not None:
+        height, width = max(height - 1, 1), max(width - 2, 1)
+    return torch.from_numpy(np.zeros((2, height, width, 3), np.uint8))
+
+
+def _refuse(
+    model: Any,
+    out: Path,
+    sizes: Sequence[Size] | None,
+    dynamic: bool,
+    raw: bool,
+    precision: str,
+    measured: int | None,
+) -> None:
+    if out.suffix != ".onnx":
+        raise UsageError(f"the export's name is {out}, expected one that ends in .onnx")
+    require_writable(out)
+    if scope_of(model.cfg) != "mmseg" or not hasattr(model, "encode_decode"):
+        raise ExportError(
+            f"{type(model).__name__} of {scope_of(model.cfg)} cannot be exported yet; expected a "
+            "segmentor of mmseg"
+        )
+    if precision not in BOUNDS:
+        raise UsageError(f"precision is {precision!r}, expected one of {', '.join(BOUNDS)}")
+    if dynamic and sizes:
+        raise UsageError("a dynamic export has no sizes: give one of the two")
+    windows = model.test_cfg.get("mode", "whole") == "slide"
+    if windows and (dynamic or (sizes and [*sizes] != default_sizes(model))):
+        height, width = default_sizes(model)[0]
+        raise ExportError(
+            f"the config predicts windows of {height} x {width} in pictures of any size; leave "
+            "the size to it"
+        )
+    if raw and measured is not None:
+        raise UsageError("the metric is measured through the runtime, which needs the processing")
+    if any(p.device.type != "cpu" for p in model.parameters()):
+        raise UsageError("the model is not on the CPU; load it with device='cpu'")

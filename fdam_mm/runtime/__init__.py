@@ -1,0 +1,12 @@
+"""Predict with an exported model: onnxruntime, numpy and OpenCV, without torch.
+
+from fdam_mm.runtime import load
+
+model = load("nuts.json")
+model("photos/1.jpg").save("result/")
+"""
+
+from .description import Description, Graph
+from .segmentor import Segmentor, load
+
+__all__ = ["Description", "Graph", "Segmentor", "load"]

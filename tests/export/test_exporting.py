@@ -1,0 +1,231 @@
+"""An export is the model, in onnxruntime and without torch, or it is refused."""
+
+import copy
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmcv.image import rescale_size
+from support.tools import ROOT
+from torch import Tensor, nn
+
+from fdam_mm.apis import predict
+from fdam_mm.errors import ExportError, MissingFileError, UsageError
+from fdam_mm.export import exporting
+from fdam_mm.export.checking import compare, measure
+from fdam_mm.export.exporting import export
+from fdam_mm.export.onnx_file import to_half
+from fdam_mm.export.segmentor import Segmentor, within
+from fdam_mm.runtime import Description, load
+from fdam_mm.runtime.description import Graph
+
+ABOUT = Description(
+    name="two", graphs=(), processing=True, precision="fp32", classes=("a", "b"),
+    palette=((0, 0, 0), (9, 9, 9)), offset=0, threshold=None, scale=None, keep_ratio=True,
+    stride=None, mean=(120.0,) * 3, std=(60.0,) * 3, bgr_to_rgb=True, align_corners=False,
+    versions={},
+)  # fmt: skip
+
+
+def test_what_was_compared_is_written(exported: Path) -> None:
+    about = Description.read(exported.with_suffix(".json"))
+    assert about.classes[6] == "wire" and about.palette[6] == (255, 255, 109)
+    assert (about.offset, about.graphs[0].size) == (1, (64, 96))
+    assert about.check is not None
+    (found,) = about.check["graphs"]
+    assert (found["inputs"], found["drawn"]) == (2, False)
+    assert found["largest_error"] < 1e-4 * found["largest_logit"] and found["changed"] < 1e-3
+    assert {*exported.parent.iterdir()} == {exported, exported.with_suffix(".json")}
+
+
+def test_a_picture_of_the_models_size_gets_torchs_labels(
+    exported: Path, model: nn.Module, picture: np.ndarray
+) -> None:
+    crop = picture[:64, :96].copy()
+    (expected,) = predict(model, crop, progress=False)
+    found = load(exported)(crop)
+    assert (found.classes, found.palette) == (expected.classes, expected.palette)
+    assert np.mean(found.labels != expected.labels) < 1e-3
+
+
+def test_tiles_are_blended_as_torchs(
+    exported: Path, model: nn.Module, picture: np.ndarray
+) -> None:
+    wide = np.concatenate([picture[:64], picture[:64, ::-1]], axis=1)
+    tiles = dict(tile=96, overlap=16)  # of 64 x 96
+    found = load(exported)(wide, **tiles)
+    (expected,) = predict(model, wide, progress=False, **tiles)
+    assert np.mean(found.labels != expected.labels) < 1e-3
+
+
+def test_without_torch(exported: Path, picture: np.ndarray, tmp_path: Path) -> None:
+    """Nor anything else but numpy, OpenCV and onnxruntime."""
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    code = f"""
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {{"torch", "mmengine", "mmcv", "PIL", "pycocotools", "tqdm"}}:
+            raise ImportError(f"{{name}} was imported")
+sys.meta_path.insert(0, Blocked())
+from fdam_mm.runtime import load
+model = load({str(exported)!r})
+result = model({str(tmp_path / "a.png")!r}, tile=64)
+result.save({str(tmp_path / "out")!r})
+result.save_drawing({str(tmp_path / "out")!r})
+assert not {{"torch", "mmengine", "PIL"}} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    labels = load(exported)(picture, tile=64).labels
+    written = cv2.imread(str(tmp_path / "out/a.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(written, labels + 1)  # as the annotations of the data
+    assert cv2.imread(str(tmp_path / "out/a.jpg")).shape[1] == 130  # a legend stands below
+
+
+def test_half_precision(exported: Path, model: nn.Module, picture: np.ndarray) -> None:
+    onnx = pytest.importorskip("onnx")
+    content = to_half(exported.read_bytes(), model)
+    about = Description.read(exported.with_suffix(".json"))
+    module = Segmentor(model, about, (64, 96)).eval()
+    found = compare(module, content, [picture[None]], drawn=False)
+    assert 1e-6 < found.error < 2e-2
+    kinds = {t.data_type for t in onnx.load_from_string(content).graph.initializer}
+    assert {onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT} <= kinds  # FreqScale keeps float32
+
+
+class Two(nn.Module):
+    """What ``export`` needs of a segmentor, in two blocks."""
+
+    align_corners, out_channels = False, 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(*channels, 3, padding=1), nn.Tanh())
+            for channels in ((3, 4), (4, 2))
+        )
+
+    def encode_decode(self, x: Tensor, metas: list[dict[str, Any]]) -> Tensor:
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+def test_a_wrong_export_is_refused_and_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxscript")
+    right = exporting.to_onnx
+
+    def wrong(module: nn.Module, *rest: Any) -> bytes:
+        changed = copy.deepcopy(module)
+        with torch.no_grad():
+            changed.get_submodule("model.blocks.1.0").weight.mul_(1.01)
+        return right(changed, *rest)
+
+    torch.manual_seed(0)
+    exporting._checked(Two(), ABOUT, (16, 24), None)
+    monkeypatch.setattr(exporting, "to_onnx", wrong)
+    with pytest.raises(ExportError, match=r"not the model.* first part .* is blocks\.1, by"):
+        exporting._checked(Two(), ABOUT, (16, 24), None)
+
+
+def test_what_torch_cannot_export_is_said(model: nn.Module, tmp_path: Path) -> None:
+    class Odd(Two):
+        def encode_decode(self, x: Tensor, metas: list[dict[str, Any]]) -> Tensor:
+            return super().encode_decode(x, metas)[: int(x.sum())]
+
+    with pytest.raises(ExportError, match="torch cannot export the model"):
+        exporting._checked(Odd(), ABOUT, (16, 24), None)
+
+
+@pytest.mark.parametrize("size", [(10, 20), (333, 500), (500, 333), (2048, 512), (1, 900)])
+@pytest.mark.parametrize("scale", [(2048, 512), (64, 64), (100, 37)])
+def test_sizes_are_mmcvs(size: tuple[int, int], scale: tuple[int, int]) -> None:
+    about = dataclasses.replace(ABOUT, scale=scale)
+    expected = rescale_size(size[::-1], scale)
+    assert Segmentor(Two(), about, None)._fitted(*size) == tuple(max(s, 1) for s in expected[::-1])
+
+
+def test_a_picture_fits_into_the_models_size() -> None:
+    assert within(100, 200, 64, 96) == (48, 96)
+    assert within(200, 100, 64, 96) == (64, 32)
+    assert within(64, 96, 64, 96) == (64, 96)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (dict(out="a.pt"), "ends in .onnx"),
+        (dict(dynamic=True, sizes=[(32, 32)]), "one of the two"),
+        (dict(precision="int4"), "expected one of fp32, fp16"),
+        (dict(raw=True, measured=1), "needs the processing"),
+    ],
+)
+def test_wrong_arguments(
+    settings: dict[str, Any], words: str, model: nn.Module, tmp_path: Path
+) -> None:
+    out = tmp_path / settings.pop("out", "a.onnx")
+    with pytest.raises(UsageError, match=words):
+        export(model, out, **settings)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_other_pipelines_are_refused(model: nn.Module, tmp_path: Path) -> None:
+    other = copy.copy(model)
+    other.cfg = model.cfg.copy()
+    other.cfg.merge_from_dict(
+        {"test_dataloader.dataset.pipeline": [dict(type="LoadImageFromFile"), dict(type="Bands")]}
+    )
+    with pytest.raises(ExportError, match="has Bands, which no graph of ours does.*--raw"):
+        export(other, tmp_path / "a.onnx")
+
+
+def test_the_metric_of_both(exported: Path, model: nn.Module, tmp_path: Path) -> None:
+    from fdam_mm.data.demo.demo_set import write_demo_set
+
+    write_demo_set(tmp_path, num_train=1, num_val=2, size=64)
+    other = copy.copy(model)
+    other.cfg = model.cfg.copy()
+    other.cfg.test_dataloader.dataset.data_root = str(tmp_path)
+    found = measure(other, exported.with_suffix(".json"), None)
+    assert found["pictures"] == 2 and 0 <= found["torch"] <= 100
+    assert abs(found["torch"] - found["onnx"]) < 5  # a graph of 64 x 96, pictures of 64 x 64
+
+
+def test_a_description_that_is_none(exported: Path, tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    with pytest.raises(MissingFileError, match="expected the JSON of fdam export"):
+        load(file)
+    for content, words in {"{}": "is no JSON of fdam export", "[]": "is no JSON"}.items():
+        file.write_text(content)
+        with pytest.raises(ExportError, match=words):
+            load(file)
+    found = json.loads(exported.with_suffix(".json").read_text())
+    file.write_text(json.dumps({**found, "format": 99}))
+    with pytest.raises(ExportError, match="format 99"):
+        load(file)
+
+
+def test_a_graph_of_another_export(exported: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny.json").write_bytes(exported.with_suffix(".json").read_bytes())
+    with pytest.raises(MissingFileError, match="beside the JSON"):
+        load(tmp_path / "tiny.json")
+    (tmp_path / "tiny.onnx").write_bytes(exported.read_bytes()[:-1])
+    with pytest.raises(ExportError, match="is not the graph"):
+        load(tmp_path / "tiny.json")
+
+
+def test_raw_exports_are_for_others(tmp_path: Path) -> None:
+    graph = Graph("a.onnx", (16, 24), "0")
+    about = dataclasses.replace(ABOUT, processing=False, graphs=(graph,))
+    (tmp_path / "a.json").write_text(about.to_json())
+    assert Description.read(tmp_path / "a.json") == about
+    with pytest.raises(ExportError, match="--raw"):
+        load(tmp_path / "a.json")
