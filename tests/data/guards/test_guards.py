@@ -135,6 +135,16 @@ def test_good_data(root: Path) -> None:
     pickle.dumps(seg_dataset(root))  # for workers that are spawned
 
 
+def test_pictures_that_are_resized_before_their_labels_are_read(root: Path) -> None:
+    """As the toolkit's test pipelines do it, so that predictions are judged on all pixels."""
+    load, annotations, *rest = SEG_PIPELINE
+    resize = dict(type="Resize", scale=(15, 10), keep_ratio=True)
+    assert run(seg_config(root, pipeline=[load, resize, annotations, *rest])) == 3
+    save(root / "ann/q.png", LABELS.T.copy())
+    said = message(seg_config(root, pipeline=[load, resize, annotations, *rest]))
+    assert "30 high and 20 wide, expected 20 high and 30 wide" in said
+
+
 def seg_dataset(root: Path, **settings: Any) -> Any:
     init_default_scope("mmseg")
     dataset = DATASETS.build(seg_config(root, **settings))
