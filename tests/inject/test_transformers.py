@@ -199,15 +199,61 @@ def test_adapter(case: Case, check: Callable[[Case], None]) -> None:
     check(case)
 
 
-@pytest.mark.parametrize("name", ["vit", "dinov3", "segformer", "swin", "sam2"])
-def test_attention_functions_agree(name: str) -> None:
+@pytest.mark.parametrize("name", ["vit", "dinov3", "clip", "segformer", "sam2", "swin"])
+def test_attention_functions_agree(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that transformers dispatches to; the kernels of flash attention need a GPU."""
     model, image = CASES[name].with_fdam(), CASES[name].image()
-    results = []
-    for function in ("sdpa", "eager"):
-        model.set_attn_implementation(function)
-        with torch.no_grad():
-            results.append(CASES[name].run(model, image))
-    assert relative_change(*results) < 1e-5
+    monkeypatch.setattr(
+        transformers.integrations.flash_attention, "_flash_attention_forward", _flash
+    )
+    results = {}
+    functions = ["sdpa", "eager", "flash_attention_2", "flex_attention"]
+    if name == "swin":  # whose position bias the others do not take
+        functions = functions[:2]
+    for function in functions:
+        called.clear()
+        for part in model.modules():
+            if isinstance(part, transformers.PreTrainedModel):
+                part.config._attn_implementation = function  # unasked whether it is installed
+        with torch.no_grad(), torch.compiler.set_stance("force_eager"):
+            results[function] = CASES[name].run(model, image)
+        assert bool(called) == (function == "flash_attention_2")
+    for function, result in results.items():
+        assert relative_change(results["sdpa"], result) < 1e-5, function
+
+
+called: list[Tensor] = []
+
+
+def _flash(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, *_: Any,
+    softmax_scale: float | None, **__: Any,
+) -> Tensor:  # fmt: skip
+    """What flash attention computes: (B, N, heads, channels) as its kernels take and return it."""
+    assert mask is None
+    called.append(query)
+    heads = (t.transpose(1, 2) for t in (query, key, value))
+    y = nn.functional.scaled_dot_product_attention(*heads, scale=softmax_scale)
+    return y.transpose(1, 2)
+
+
+def test_flash_attention_of_half_precision_under_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result of its kernels is of half precision, the values may not be."""
+    model, image = CASES["vit"].with_fdam(), CASES["vit"].image()
+    expected = CASES["vit"].run(model, image)
+    monkeypatch.setattr(
+        transformers.integrations.flash_attention,
+        "_flash_attention_forward",
+        lambda q, k, v, *args, **kwargs: _flash(
+            *(t.bfloat16() for t in (q, k, v)), *args, **kwargs
+        ),
+    )
+    model.config._attn_implementation = "flash_attention_2"
+    with torch.autocast("cpu", torch.bfloat16):
+        result = CASES["vit"].run(model, image)
+    result.float().square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in fdam_parameters(model))
+    assert relative_change(expected, result.float()) < 0.05
 
 
 @pytest.mark.parametrize("name", ["vit", "swin", "segformer", "deformable detr"])
