@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from fdam_mm.data.pictures.rasters import open_raster, read_bands
 from fdam_mm.data.pictures.reduced import reduced_picture
 from fdam_mm.data.pictures.rows import picture_size, read_windows
 from fdam_mm.errors import MissingFileError, UsageError
@@ -70,14 +71,54 @@ class RasterPicture(Picture):
         return for_drawing(self.raster.read(factor=factor), max_side)[0], factor
 
 
-def find_pictures(inputs: Any) -> list[Picture]:
+@dataclass(frozen=True, eq=False)
+class BandsPicture(Picture):
+    """A file of any bands and depth, read in its own numbers as ``LoadRaster`` does."""
+
+    path: Path
+    raster: GeoTiff | None
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        with open_raster(self.path) as raster:
+            return raster.height, raster.width
+
+    @property
+    def reference(self) -> GeoReference | None:
+        return None if self.raster is None else self.raster.reference
+
+    def source(self) -> dict[str, Any]:
+        return dict(img_path=str(self.path), img_id=self.name)
+
+    def windows(self, windows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        for index in np.argsort(windows[:, 1], kind="stable").tolist():
+            left, top, right, bottom = windows[index].tolist()
+            yield index, read_bands(self.path, (left, top, right, bottom))
+
+    def reduced(self, max_side: int) -> tuple[np.ndarray, int]:
+        factor = -(-max(self.size) // max_side)
+        pixels = np.nan_to_num(read_bands(self.path, factor=factor))
+        first = pixels[..., 2::-1] if pixels.shape[2] >= 3 else pixels  # as RGB in files
+        return for_drawing(first, max_side)[0], factor
+
+
+def find_pictures(inputs: Any, bands: bool = False) -> list[Picture]:
     """Every picture that ``inputs`` means, in order; those of a folder or glob by name.
+
+    With ``bands`` files are read in all their bands and depth, for a model that was trained so.
 
     Raises:
         MissingFileError: A path does not exist, or a folder or glob has no picture.
         UsageError: An item is something else, or no array of pixels.
     """
-    return _with_own_names(_listed(inputs))
+    return _with_own_names([_in_bands(p) if bands else p for p in _listed(inputs)])
+
+
+def _in_bands(picture: Picture) -> Picture:
+    if picture.path is None:
+        return picture
+    raster = picture.raster if isinstance(picture, RasterPicture) else None
+    return BandsPicture(picture.name, picture.path, raster)
 
 
 def _listed(inputs: Any) -> list[Picture]:

@@ -62,8 +62,8 @@ def predict(
         raise UsageError(
             f"overlap is {overlap}, but nothing is cut: give tile, the side of a tile"
         )
-    pictures = find_pictures(inputs)
     predictor = Predictor(model, tta)
+    pictures = find_pictures(inputs, predictor.reads_bands)
     return _predict(model, predictor, pictures, batch_size, tile, overlap or 0, progress)
 
 

@@ -23,6 +23,8 @@ from fdam_mm.toolkits.scope import scope_of, toolkit_scope
 from .building import test_dataset
 from .loading import autocast_of
 
+_BANDS = "LoadRaster"
+
 
 class Predictor:
     """A model with its test pipelines, for files and for pixels.
@@ -45,8 +47,12 @@ class Predictor:
         with toolkit_scope(self.scope):
             steps = _test_pipeline(config)
             steps = unlabelled(views(config, steps) if tta else steps)
+            self.reads_bands = reads_bands(config)
             self._from_file = Compose(copy.deepcopy(steps))
-            self._from_array = Compose([dict(type="mmdet.LoadImageFromNDArray"), *steps[1:]])
+            from_array = dict(type="mmdet.LoadImageFromNDArray")
+            if self.reads_bands:
+                from_array = steps[0]  # which takes pixels that are there
+            self._from_array = Compose([from_array, *steps[1:]])
             self._runner: Any = model
             if tta:
                 self._runner = MODELS.build(dict(merging(config), module=model)).eval()
@@ -84,6 +90,8 @@ class Predictor:
         """Raises PictureError where a file cannot be read, in place of the toolkit's words."""
         if "img" in source:
             return self._from_array(source)
+        if self.reads_bands:
+            return self._from_file(source)
         require_whole_jpeg(Path(source["img_path"]))
         try:
             return self._from_file(source)
@@ -101,11 +109,17 @@ def _shape(data: Any) -> Any:
     return [tuple(x.shape) for x in inputs] if isinstance(inputs, list) else tuple(inputs.shape)
 
 
+def reads_bands(config: Config) -> bool:
+    """Whether the test pipeline takes all bands of a file, in their own numbers."""
+    return str(_test_pipeline(config)[0]["type"]).endswith(_BANDS)
+
+
 def _test_pipeline(config: Config) -> list[dict[str, Any]]:
     _, dataset = test_dataset(config)
     pipeline = dataset.get("pipeline") or config.get("test_pipeline")
-    if not pipeline or not str(pipeline[0]["type"]).endswith("LoadImageFromFile"):
+    if not pipeline or not str(pipeline[0]["type"]).endswith(("LoadImageFromFile", _BANDS)):
         raise ConfigError(
-            "the config's test_dataloader.dataset.pipeline must start with LoadImageFromFile"
+            "the config's test_dataloader.dataset.pipeline must start with LoadImageFromFile or "
+            "LoadRaster"
         )
     return pipeline

@@ -14,6 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from tqdm import tqdm
 
+from fdam_mm.data.loading.raster import loads_bands
 from fdam_mm.errors import UsageError
 from fdam_mm.toolkits.patches.default_scope import RunScopes
 from fdam_mm.toolkits.scope import scope_of
@@ -55,6 +56,11 @@ class Evaluation:
     def counts_pixels(self) -> bool:
         """Whether it is of a segmentor, not of a detector."""
         return len(self.confusion) == len(self.classes)
+
+    @property
+    def reads_bands(self) -> bool:
+        """Whether the pictures have bands or depths of their own."""
+        return loads_bands(self.dataset)
 
 
 def evaluate(config: Config, checkpoint: str | Path, split: str = "test") -> Evaluation:

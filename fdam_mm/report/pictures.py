@@ -40,7 +40,7 @@ def extremes(scores: np.ndarray, most: int) -> tuple[list[int], list[int]]:
 
 def true_panel(evaluation: Evaluation, index: int) -> Panel:
     """The picture with its labels."""
-    canvas, factor = _canvas(evaluation.files[index])
+    canvas, factor = _canvas(evaluation, index)
     if evaluation.counts_pixels:
         labels = _at_size(_true_labels(evaluation, index), canvas)
         return Panel("truth", blend_labels(canvas, labels, evaluation.palette))
@@ -53,7 +53,7 @@ def predicted_panels(evaluation: Evaluation, index: int, model: nn.Module) -> li
     (result,) = predict(model, file, progress=False)
     if not isinstance(result, SegmentationResult):
         return [Panel("predicted", _reduced(_drawn(result)))]
-    canvas, _ = _canvas(file)
+    canvas, _ = _canvas(evaluation, index)
     labels = _at_size(result.labels, canvas)
     true = _at_size(_true_labels(evaluation, index), canvas)
     known = (true >= 0) & (true < len(evaluation.classes))
@@ -112,9 +112,9 @@ def _drawn(result: Result) -> np.ndarray:
     return shown.draw()
 
 
-def _canvas(file: str) -> tuple[np.ndarray, float]:
+def _canvas(evaluation: Evaluation, index: int) -> tuple[np.ndarray, float]:
     """The picture in RGB, at most ``_SIDE`` large, and the factor from its pixels."""
-    (picture,) = find_pictures(file)
+    (picture,) = find_pictures(evaluation.files[index], evaluation.reads_bands)
     pixels, _ = picture.reduced(4 * _SIDE)
     pixels = _reduced(np.ascontiguousarray(pixels[..., ::-1]))
     return pixels, pixels.shape[1] / picture.size[1]

@@ -1,5 +1,6 @@
 """The figures of a start."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -14,6 +15,7 @@ class Numbers:
         rate: Learning rate.
         weights: Of the classes, None for none.
         overlap: Pixels that tiles share; 0 without tiles.
+        mean, std: Of each band, of pictures that are not grey or RGB of 8 bits; else empty.
         anchors: Sides of the anchors in strides of their level, where a model has some.
     """
 
@@ -23,5 +25,7 @@ class Numbers:
     iterations: int
     rate: float
     weights: list[float] | None = None
+    mean: Sequence[float] = ()
+    std: Sequence[float] = ()
     overlap: int = 0
     anchors: tuple[float, ...] = ()

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from fdam_mm.data.check.problems import Progress
-from fdam_mm.data.own import Inspection, PictureFacts
+from fdam_mm.data.own import Inspection, PictureFacts, Task
 from fdam_mm.data.own.writers.dota import names_without_spaces
+from fdam_mm.data.pictures.rasters import band_statistics
 from fdam_mm.errors import UsageError
 from fdam_mm.files import new_folder, write_atomically
 from fdam_mm.visualization.colours import full_palette
@@ -93,14 +94,15 @@ def _write_splits(
     require_parts(found)
     splits = find_splits(found)
     train = splits["train"].pictures
-    _require_rgb(train)
+    pictures = [p for split in splits.values() for p in split.pictures]
+    mean, std = _bands(pictures, train, found.task, progress)
     shorter = [min(p.size) for p in train if p.size]
     numbers = _numbers(train, crop_side(shorter, model.side, machine), model, machine)
     weights = class_weights([c.pixels for c in found.classes])
     write_lists(splits, new)
     counts = {name: len(split.pictures) for name, split in splits.items()}
     if found.task == "semantic":
-        return splits, counts, replace(numbers, weights=weights)
+        return splits, counts, replace(numbers, weights=weights, mean=mean, std=std)
     return write_coco(splits, new, found.task == "panoptic"), counts, numbers
 
 
@@ -156,12 +158,42 @@ def _numbers(
     )  # fmt: skip
 
 
+def _bands(
+    pictures: Sequence[PictureFacts],
+    train: Sequence[PictureFacts],
+    task: Task,
+    progress: Progress,
+) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of the bands; empty for grey and RGB pictures of 8 bits.
+
+    Raises:
+        UsageError: The task's models take those alone, or the pictures are of several kinds.
+    """
+    if task != "semantic":
+        _require_rgb(pictures)
+    own = [p for p in pictures if not _is_rgb(p)]
+    if not own:
+        return [], []
+    other = next((p for p in pictures if (p.bands, p.depth) != (own[0].bands, own[0].depth)), None)
+    if other is not None:
+        raise UsageError(
+            f"{own[0].path} has {own[0].bands} bands of {own[0].depth}, {other.path} "
+            f"{other.bands} of {other.depth}; expected one kind"
+        )
+    return band_statistics([p.path for p in train], progress=progress)
+
+
 def _require_rgb(pictures: Iterable[PictureFacts]) -> None:
     """The toolkits' loader makes three bands of 8 bits of everything else, without a word."""
     for picture in pictures:
-        is_raster = picture.path.suffix.lower() in (".tif", ".tiff")
-        if picture.depth not in ("uint8", "bool") or (is_raster and picture.bands > 3):
+        if not _is_rgb(picture):
             raise UsageError(
                 f"{picture.path} has {picture.bands} bands of {picture.depth}; fdam new serves "
-                "grey and RGB pictures of 8 bits"
+                "such pictures with label maps (--task semantic), and grey and RGB pictures of 8 "
+                "bits with all labels"
             )
+
+
+def _is_rgb(picture: PictureFacts) -> bool:
+    is_raster = picture.path.suffix.lower() in (".tif", ".tiff")
+    return picture.depth in ("uint8", "bool") and not (is_raster and picture.bands > 3)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import warnings
 from pathlib import Path
 
 import cv2
@@ -153,6 +154,68 @@ def test_new_splits_and_overwrites_nothing(
     assert fdam_twin.to_dict() == plain.to_dict()
     with pytest.raises(SystemExit, match="there and not empty; nothing is ever overwritten"):
         run(monkeypatch, "new", "square", "--data", masks)
+
+
+@pytest.fixture(scope="module")
+def rasters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five TIFFs of five bands of 16 bits, one of them without data in a corner."""
+    rasterio = pytest.importorskip("rasterio")
+    root = tmp_path_factory.mktemp("own") / "fields"
+    rng = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+    for index in range(5):
+        labels = (np.arange(WIDTH) >= 40).astype(np.uint8)[None].repeat(HEIGHT, 0)
+        bands = 1000 * np.arange(1, 6)[:, None, None] + 500 * labels.astype(int)
+        bands = (bands + rng.integers(-50, 50, bands.shape)).astype(np.uint16)
+        bands[:, :4, :4] = 65535 if index == 2 else bands[:, :4, :4]
+        profile = dict(
+            driver="GTiff", count=5, height=HEIGHT, width=WIDTH, dtype="uint16", nodata=65535
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with rasterio.open(root / f"images/{index}.tif", "w", **profile) as file:
+                file.write(bands)
+        cv2.imwrite(str(root / f"masks/{index}.png"), labels)
+    return root
+
+
+def test_several_bands(rasters: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(monkeypatch, "new", "fields", "--data", rasters)
+    assert len(Path("fields/config.py").read_text().splitlines()) < 40
+    config = read_config("fields/config.py", {})
+    np.testing.assert_allclose(config.load.mean, 1000 * np.arange(1, 6) + 250, atol=5)
+    np.testing.assert_allclose(config.load.std, [252] * 5, atol=3)  # of 0 and 500, and the noise
+    assert config.model.backbone.in_channels == 5
+    run(monkeypatch, "data", "show", "fields/config.py", "-n", "2", "--out", "look")
+    assert not run(monkeypatch, "data", "check", "fields/config.py")
+    small = ["model.backbone.num_layers=[1,1,1,1]", "train_dataloader.batch_size=2"]
+    run(
+        monkeypatch, "train", "fields/config.py", "--work-dir", "work", "--cfg-options",
+        *TWO_STEPS, *small,
+    )  # fmt: skip
+    run(monkeypatch, "report", "work", "--pictures", "1")
+    file = rasters / "images/2.tif"
+    run(monkeypatch, "predict", "work", file, "--out", "whole", "--draw")
+    run(monkeypatch, "predict", "work", file, "--out", "tiles", "--tile", "32")
+    for folder in ("whole", "tiles"):
+        labels = cv2.imread(f"{folder}/2.png", cv2.IMREAD_UNCHANGED)
+        assert labels.shape == (HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize("model", ["deit3-b", "timm:resnet18"])
+def test_several_bands_build(
+    model: str, rasters: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    run(monkeypatch, "new", tmp_path / "own", "--data", rasters, "--model", model, "--plain")
+    assert len((tmp_path / "own/config.py").read_text().splitlines()) < 40
+    with torch.device("meta"):
+        built = build_model(read_config(str(tmp_path / "own/config.py"), {}))
+    first = next(v for v in built.backbone.state_dict().values() if v.ndim == 4)
+    assert first.shape[1] == 5
 
 
 @pytest.mark.parametrize("model", ["deit3-b", "timm:resnet18", "timm:vit_tiny_patch16_224"])

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from fdam_mm.data.pictures.labels import read_label_map
+from fdam_mm.data.pictures.rasters import raster_size
 from fdam_mm.errors import ConfigError
 
 from .problems import (
@@ -45,6 +46,7 @@ class SegmentationSet:
         reduce_zero_label: label 0 is ignored and the classes are 1..num_classes.
         ignore_index: label to ignore when `reduce_zero_label` is off.
         list_file: text file with one name, less its suffix, a line; None takes every file.
+        bands: images are of any bands and depth, as `LoadRaster` reads them.
     """
 
     img_dir: Path
@@ -55,6 +57,7 @@ class SegmentationSet:
     reduce_zero_label: bool = False
     ignore_index: int = _IGNORED
     list_file: Path | None = None
+    bands: bool = False
 
     def valid_labels(self) -> set[int]:
         """Return the values that an annotation may hold."""
@@ -118,7 +121,7 @@ def check_pair(
     The annotation's label values are added to ``seen``.
     """
     problems: list[Problem] = []
-    image_size = try_reading(whole_size, image, problems)
+    image_size = try_reading(raster_size if data.bands else whole_size, image, problems)
     if annotation is None:
         return problems
     labels = try_reading(read_label_map, annotation, problems)

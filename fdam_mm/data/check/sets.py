@@ -22,7 +22,7 @@ from .oriented_xml import dior_set, hrsc_set
 from .panoptic import PanopticSet, panoptic_set
 from .problems import Progress, Report
 from .reading import reading_of
-from .segmentation import segmentation_set
+from .segmentation import SegmentationSet, segmentation_set
 
 SPLITS = ("train", "val", "test")
 
@@ -130,7 +130,14 @@ def _data_set(config: dict, split: str, measured: bool) -> DataSet:
     if kind in _COCO_KINDS:
         reading = reading_of(dataset, config.get("pipeline") or (), split, measured)
         return _COCO_KINDS[kind](dataset, split, reading)
-    return _KINDS[kind](dataset, split)
+    data = _KINDS[kind](dataset, split)
+    if isinstance(data, SegmentationSet) and _reads_bands(config.get("pipeline")):
+        return replace(data, bands=True)
+    return data
+
+
+def _reads_bands(pipeline: Sequence[dict] | None) -> bool:
+    return bool(pipeline) and str(pipeline[0].get("type")).endswith("LoadRaster")
 
 
 def _dataset_class(name: str | type, split: str) -> type[BaseDataset]:

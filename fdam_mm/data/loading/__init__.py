@@ -2,9 +2,10 @@
 
 from fdam_mm.toolkits.optional import importable
 
+from .raster import LoadRaster
 from .unlabelled import UnlabelledPictures
 
-__all__ = ["UnlabelledPictures"]
+__all__ = ["LoadRaster", "UnlabelledPictures"]
 
 if importable("mmdet.datasets"):
     from .instances import LoadInstances

@@ -14,7 +14,7 @@ from fdam_mm.data.check.coco_json import entry_problems
 from fdam_mm.data.check.objects import Masks, loader_faults, mask_faults
 from fdam_mm.data.check.problems import Problem, Progress, shorten, size_text, whole_size
 from fdam_mm.data.pictures.header import Header, read_header
-from fdam_mm.data.pictures.rasters import open_raster
+from fdam_mm.data.pictures.rasters import raster_size
 from fdam_mm.data.prepare.dota_patches import polygons, shares_shown
 from fdam_mm.errors import DataError, PictureError
 
@@ -166,9 +166,7 @@ def _decode(file: Path, header: Header) -> None:
     if plain or file.suffix.lower() not in (".tif", ".tiff"):
         whole_size(file)
         return
-    with open_raster(file) as raster:
-        for _, window in raster.block_windows(1):
-            raster.read(window=window)
+    raster_size(file)
 
 
 def _problem(error: DataError, file: Path) -> Problem:

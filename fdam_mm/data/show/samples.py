@@ -81,10 +81,10 @@ class Sample:
         return draw_rotated_boxes(drawn, self.ignored, zeros, [_IGNORED])
 
 
-def sample_of(packed: Mapping[str, Any], num_classes: int) -> Sample:
-    """Take a packed sample of mmseg, mmdet or mmrotate apart."""
-    inputs = packed["inputs"]
-    image = _picture(np.asarray(inputs))
+def sample_of(packed: Mapping[str, Any], num_classes: int, bands: bool = False) -> Sample:
+    """Take a packed sample of mmseg, mmdet or mmrotate apart; ``bands`` are in a file's order."""
+    inputs = np.asarray(packed["inputs"])
+    image = _picture(inputs[2::-1] if bands and len(inputs) >= 3 else inputs)
     sample = packed["data_samples"]
     boxes, rotated = _corners(getattr(sample, "gt_instances", None))
     ignored, _ = _corners(getattr(sample, "ignored_instances", None))

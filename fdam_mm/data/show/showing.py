@@ -14,6 +14,7 @@ from fdam_mm.data.check.problems import Progress
 from fdam_mm.data.guards.building import naming_unreadable_sets
 from fdam_mm.data.guards.datasets import plain_datasets
 from fdam_mm.data.guards.samples import same_randomness
+from fdam_mm.data.loading.raster import loads_bands
 from fdam_mm.errors import ConfigError
 from fdam_mm.files import write_atomically
 from fdam_mm.toolkits.patches.sample_errors import name_files_in_errors
@@ -98,7 +99,10 @@ class _Shown:
             reseed(self._seed, index)
             packed = self._dataset[index]
         meta = packed["data_samples"].metainfo
-        return sample_of(packed, len(self.classes)), Path(str(meta.get("img_path", index))).name
+        bands = any(loads_bands(plain) for plain in plain_datasets(self._dataset))
+        return sample_of(packed, len(self.classes), bands), Path(
+            str(meta.get("img_path", index))
+        ).name
 
     def sheet(self, indices: Sequence[int]) -> np.ndarray:
         """A contact sheet with the classes' colours below."""

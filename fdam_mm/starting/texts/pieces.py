@@ -91,6 +91,8 @@ def backbone_settings(start: Start, fdam: bool) -> str:
     """Settings of the backbone: the model's own, its weights, and FDAM where it belongs there."""
     model = start.model
     settings: dict[str, Any] = {**(model.settings or {})}
+    if start.numbers.mean:
+        settings["in_channels"] = len(start.numbers.mean)
     if model.weights is not None:
         weights = dict(type="Pretrained", checkpoint=model.weights)
         settings["init_cfg"] = weights if model.pretrained else None
