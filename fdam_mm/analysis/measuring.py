@@ -16,7 +16,7 @@ from .layers import layers_of
 from .recording import Attended, GridFinder, Inverted, Watcher, recording
 from .responses import Response, Rows, attention_rows, frequency_response, inverted_rows
 from .spectra import high_frequency_ratio, radial_log_amplitude
-from .tokens import effective_rank, token_similarity
+from .tokens import effective_rank, some_tokens, token_similarity
 
 _Input = TypeVar("_Input")
 _MOST_TOKENS = 4096  # of a map whose rank is measured: an SVD of more takes minutes
@@ -71,7 +71,7 @@ def measure(
     """
     chosen = layers_of(model, layers)
     sums = _Sums()
-    with recording(model, chosen, sums) as sums.grids:
+    with torch.no_grad(), recording(model, chosen, sums) as sums.grids:
         for item in inputs:
             (run or model)(item)
     return sums.means()
@@ -99,7 +99,7 @@ class _Layer:
         self.frequencies = frequencies
         if self.views is None:
             self.views = Views(*_picture(features[0]), *self.gates)
-        tokens = _some(features.flatten(2).mT)
+        tokens = some_tokens(features.flatten(2).mT, _MOST_TOKENS)
         values = dict(
             amplitude=amplitude.cpu() * len(features),
             high_frequency_ratio=high_frequency_ratio(features).sum().cpu(),
@@ -193,9 +193,3 @@ def _mean_gate(gate: Tensor | None) -> Tensor | None:
 
 def _rows(attended: Attended) -> Iterator[Rows]:
     return attention_rows(*attended)
-
-
-def _some(tokens: Tensor) -> Tensor:
-    """At most as many tokens as a singular value decomposition takes in seconds, evenly."""
-    step = -(-tokens.shape[1] // _MOST_TOKENS)
-    return tokens[:, ::step]

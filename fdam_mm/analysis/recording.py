@@ -108,7 +108,10 @@ class Watcher:
 
 @contextmanager
 def recording(
-    model: nn.Module, layers: Mapping[str, nn.Module], watcher: Watcher
+    model: nn.Module,
+    layers: Mapping[str, nn.Module],
+    watcher: Watcher,
+    attentions: bool = True,
 ) -> Iterator[GridFinder]:
     """While it is open, forwards of ``model`` tell ``watcher`` what passes through ``layers``.
 
@@ -116,23 +119,25 @@ def recording(
         model: Any; its convolutions tell the grids.
         layers: By name, as :func:`.layers.layers_of` gives them.
         watcher: As above.
+        attentions: Also tell of attentions and of FDAM's layers.
     """
     grids = GridFinder()
     calls = _Calls(watcher, grids)
-    with ExitStack() as undo, torch.no_grad():
+    with ExitStack() as undo:
         for name, module in model.named_modules():
             if isinstance(module, nn.Conv2d):
                 undo.callback(module.register_forward_hook(grids.record).remove)
-            elif isinstance(module, AttInv):
+            elif attentions and isinstance(module, AttInv):
                 undo.callback(module.register_forward_pre_hook(calls.invert).remove)
-            elif isinstance(module, FreqScale):
+            elif attentions and isinstance(module, FreqScale):
                 hook = partial(calls.scale, name.rpartition(".")[2])
                 undo.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
         for name, layer in layers.items():
             undo.callback(layer.register_forward_pre_hook(partial(calls.enter, name)).remove)
             leave = layer.register_forward_hook(calls.leave, always_call=True)
             undo.callback(leave.remove)
-        undo.enter_context(_Attentions(calls))
+        if attentions:
+            undo.enter_context(_Attentions(calls))
         yield grids
 
 

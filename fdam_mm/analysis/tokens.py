@@ -46,3 +46,8 @@ def effective_rank(tokens: Tensor) -> Tensor:
     sigma = torch.linalg.svdvals(tokens.double())  # (B, min(N, C))
     share = sigma / sigma.sum(-1, keepdim=True).clamp_min(torch.finfo(sigma.dtype).tiny)
     return torch.special.entr(share).sum(-1).exp().float()
+
+
+def some_tokens(tokens: Tensor, most: int) -> Tensor:
+    """Every k-th of (B, N, C), so that at most ``most`` are left for a long computation."""
+    return tokens[:, :: -(-tokens.shape[1] // most)]

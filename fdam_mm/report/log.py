@@ -10,6 +10,7 @@ from typing import Any
 Series = dict[int, float]
 """Values by iteration, or by epoch."""
 
+SPECTRA = ("high_frequency_ratio/", "effective_rank/")
 _NO_RESULTS = ("epoch", "iter", "step", "time", "data_time", "memory")
 
 
@@ -21,16 +22,18 @@ class Log:
         losses: ``loss`` first, then its terms.
         rates: Learning rates.
         metrics: What the validations measured.
+        spectra: What :class:`fdam_mm.training.SpectrumHook` measured, "QUANTITY/LAYER".
     """
 
     losses: dict[str, Series]
     rates: dict[str, Series]
     metrics: dict[str, Series]
+    spectra: dict[str, Series]
 
 
 def read_log(work_dir: Path) -> Log:
     """Read every ``*/vis_data/scalars.json``; where two hold a step, the later one counts."""
-    log = Log({}, {}, {})
+    log = Log({}, {}, {}, {})
     for file in sorted(work_dir.glob("*/vis_data/scalars.json")):
         for record in _records(file):
             step = record.get("step")
@@ -64,7 +67,9 @@ def _add(log: Log, step: int, record: Mapping[str, Any]) -> None:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if name in _NO_RESULTS or not is_number or not math.isfinite(value):
             continue
-        if not trained:
+        if name.startswith(SPECTRA):
+            log.spectra.setdefault(name, {})[step] = value
+        elif not trained:
             log.metrics.setdefault(name, {})[step] = value
         elif name == "lr" or name.startswith("lr/"):
             log.rates.setdefault(name, {})[step] = value

@@ -15,7 +15,7 @@ from fdam_mm.files import write_atomically
 from .charts import Line, line_chart, matrix_chart
 from .collecting import SCORE
 from .confusion import OVERLAP, largest_confusions
-from .log import Series, thinned
+from .log import SPECTRA, Series, thinned
 from .markup import Cell, Markup, element, join, legend, page, picture, table, text
 from .pictures import (
     can_be_shown,
@@ -158,6 +158,12 @@ def _curves(runs: Sequence[ReportedRun]) -> Markup:
         found = lines(lambda run: run.log.metrics, group)
         title = "validation" if len(group) > 1 else f"validation: {group[0]}"
         charts.append(line_chart(title, found, "iteration or epoch"))
+    spectra = _names(run.log.spectra for run in runs)
+    for quantity in SPECTRA:
+        layers = [name for name in spectra if name.startswith(quantity)]
+        if layers:
+            found = lines(lambda run: run.log.spectra, layers)
+            charts.append(line_chart(quantity[:-1].replace("_", " "), found, "iteration"))
     if not charts:
         return element("p", "The folder has no log of scalars.", class_="soft")
     drawn = element("div", join(element("div", Markup(c)) for c in charts), class_="charts")

@@ -16,6 +16,7 @@ from .precision import BFloat16OptimWrapper
 from .resuming import MissedValidationHook, ResumingHook
 from .runner import FDAMRunner
 from .sharded_runner import FDAMShardedRunner
+from .spectrum_hook import SpectrumHook
 from .waiting_gradients import WaitingGradientsHook
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "InterruptHook",
     "MeanLossHook",
     "SafeCheckpointHook",
+    "SpectrumHook",
     "WaitingGradientsHook",
     "MissedValidationHook",
     "ResumingHook",
