@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from .predicting import predict
     from .results import InstanceResult, OrientedResult, PanopticResult, Result, SegmentationResult
     from .training import Run, train
+    from .zoo import list_models
 
 _RESULTS = ("InstanceResult", "OrientedResult", "PanopticResult", "Result", "SegmentationResult")
 _MODULES = {
     "Run": ".training",
+    "list_models": ".zoo",
     "load_model": ".loading",
     "merge_delta": ".deltas",
     "predict": ".predicting",
@@ -33,6 +35,7 @@ __all__ = [
     "Result",
     "Run",
     "SegmentationResult",
+    "list_models",
     "load_model",
     "merge_delta",
     "predict",

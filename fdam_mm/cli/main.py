@@ -36,6 +36,7 @@ COMMANDS: Commands = {
     "flops": Command("flops", "parameters and FLOPs, plain beside FDAM"),
     "bench": Command("bench", "time and memory of FDAM beside plain, textbook and mmseg"),
     "demo": Command("demo", "train a small model on a drawn set and show what it finds"),
+    "models": Command("models", "list the shipped configs"),
     "info": Command("info", "versions, devices and extras, for bug reports"),
 }
 
