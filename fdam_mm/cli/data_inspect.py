@@ -118,8 +118,5 @@ def _problems(found: "Inspection", most: int | None) -> Iterator[str]:
 def _next(found: "Inspection") -> Iterator[str]:
     if found.task == "unlabelled":
         yield f"next: fdam predict WORK_DIR {found.folder} --out result/"
-    elif found.convert_to:
-        target = f"{found.folder.name or 'data'}_{found.convert_to}"
-        yield f"next: fdam data convert {found.folder} {target} --to {found.convert_to}"
     else:
         yield f"next: fdam new NAME --data {found.folder}"

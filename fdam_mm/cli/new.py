@@ -26,19 +26,25 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="segformer-b0, deit3-b, mask-dino-r50, lsknet-s-oriented or timm:NAME (what fits the "
         "labels' task)",
     )
+    arguments.add_argument(
+        "--task",
+        choices=("semantic", "instance", "panoptic", "boxes", "oriented"),
+        help="another than the labels' own, where they serve it: objects with masks as label maps",
+    )
     arguments.add_argument("--plain", action="store_true", help="without FDAM; the twin has it")
     arguments.add_argument("--format", help="of the labels, where several fit")
     args = arguments.parse_args(argv)
     from tqdm import tqdm
 
     from fdam_mm.data.own import READERS, inspect
-    from fdam_mm.starting import write_start
+    from fdam_mm.starting import TASKS, write_start
 
     if args.format is not None and args.format not in READERS:
         raise UsageError(f"--format {args.format}, expected one of {', '.join(READERS)}")
     bar = partial(tqdm, leave=False, disable=None)
     found = inspect(args.data, args.format, check=False, progress=bar)
-    numbers = write_start(found, args.name, args.model, args.plain, progress=bar)
+    task = TASKS[args.task] if args.task else None
+    numbers = write_start(found, args.name, args.model, args.plain, progress=bar, task=task)
     print(
         f"{args.name}/config.py: crop {numbers.side}, batch {numbers.batch}, {numbers.iterations} "
         f"iterations, learning rate {numbers.rate}\n"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from fdam_mm.data.own import Task
 from fdam_mm.errors import UsageError
 
 _BOTH = dict(att_inv=True, freq_scale=True)
@@ -72,11 +73,12 @@ DEFAULTS = {
     "semantic": "segformer-b0",
     "instance": "mask-dino-r50",
     "panoptic": "mask-dino-r50",
+    "detection": "timm:swin_tiny_patch4_window7_224",
     "oriented": "lsknet-s-oriented",
 }
 
 
-def find_model(name: str | None, task: str) -> Model:
+def find_model(name: str | None, task: Task) -> Model:
     """The model of a name, or the one that fits the task.
 
     Raises:
@@ -87,7 +89,9 @@ def find_model(name: str | None, task: str) -> Model:
         if task not in DEFAULTS:
             raise UsageError(f"the labels are for {task}, and fdam new has no model for it yet")
         name = DEFAULTS[task]
-    model = _of_timm(name.removeprefix("timm:")) if name.startswith("timm:") else MODELS.get(name)
+    model = MODELS.get(name)
+    if name.startswith("timm:"):
+        model = _of_timm(name.removeprefix("timm:"), task)
     if model is None:
         raise UsageError(f"--model {name}, expected one of {', '.join(known)}")
     if task not in model.tasks:
@@ -97,7 +101,7 @@ def find_model(name: str | None, task: str) -> Model:
     return model
 
 
-def _of_timm(name: str) -> Model:
+def _of_timm(name: str, task: Task) -> Model:
     """With its maps' channels, which timm says without weights.
 
     Raises:
@@ -115,6 +119,8 @@ def _of_timm(name: str) -> Model:
             error
         )
     channels, strides = info.channels(), info.reduction()
+    if task == "detection":
+        return _detector_of_timm(name, channels, strides)
     if len(set(strides)) == 1:  # a plain ViT: a map after every quarter of the blocks
         with torch.device("meta"):
             whole: Any = timm.create_model(name, pretrained=False)
@@ -136,4 +142,20 @@ def _of_timm(name: str) -> Model:
             "auxiliary_head": dict(in_channels=maps[2]),
         },
         neck=neck,
+    )  # fmt: skip
+
+
+def _detector_of_timm(name: str, channels: list[int], strides: list[int]) -> Model:
+    """Raises UsageError where its maps have not the strides of the pyramid's levels."""
+    wanted = [4, 8, 16, 32]
+    if not set(wanted) <= set(strides):
+        raise UsageError(
+            f"--model timm:{name} has maps of strides {strides}, boxes need {wanted}: take a "
+            "hierarchical model such as swin, pvt_v2, maxvit"
+        )
+    indices = tuple(strides.index(stride) for stride in wanted)
+    return Model(
+        "own_timm-boxes", f"Faster R-CNN on timm's {name}", ("detection",), 1e-4, 16, 800, 3.0,
+        settings=dict(model_name=name, out_indices=indices, pretrained=True),
+        neck=dict(in_channels=[channels[index] for index in indices]),
     )  # fmt: skip

@@ -20,11 +20,13 @@ class Split:
         name: "train", "val" or "test".
         pictures: What is in it.
         part: Where its pictures and labels are; None where they are written anew.
+        own: Whether its JSON is the start's, in ``splits/``.
     """
 
     name: str
     pictures: tuple[PictureFacts, ...]
     part: Part | None = None
+    own: bool = False
 
 
 def find_splits(found: Inspection, single: bool = False) -> dict[str, Split]:
@@ -57,15 +59,6 @@ def find_splits(found: Inspection, single: bool = False) -> dict[str, Split]:
     return splits
 
 
-def require_parts(found: Inspection) -> None:
-    """Raises UsageError where the toolkits cannot read the set as it is."""
-    if not found.parts:
-        raise UsageError(
-            f"{found.folder} must be converted first: fdam data convert {found.folder} NEW_FOLDER "
-            f"--to {found.convert_to}"
-        )
-
-
 def write_lists(splits: dict[str, Split], folder: Path) -> None:
     """``splits/NAME.txt``: the pictures' names, one a line."""
     for split in splits.values():
@@ -88,7 +81,7 @@ def write_coco(splits: dict[str, Split], folder: Path, anew: bool = False) -> di
             continue
         file = folder / "splits" / f"{name}.json"
         write_atomically(file, json.dumps(_chosen(split)))
-        written[name] = replace(split, part=replace(split.part, labels=file))
+        written[name] = replace(split, part=replace(split.part, labels=file), own=True)
     return written
 
 

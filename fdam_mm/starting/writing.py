@@ -1,13 +1,13 @@
 """Writing a start: rules applied to what was found, and the files."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from fdam_mm.data.check.problems import Progress
-from fdam_mm.data.own import Inspection, PictureFacts, Task
+from fdam_mm.data.own import Inspection, PictureFacts, Task, convert
 from fdam_mm.data.own.writers.dota import names_without_spaces
 from fdam_mm.data.pictures.rasters import band_statistics
 from fdam_mm.errors import UsageError
@@ -16,6 +16,7 @@ from fdam_mm.visualization.colours import full_palette
 
 from .models import Model, find_model
 from .numbers import Numbers
+from .routes import route
 from .rules import (
     Machine,
     anchor_scales,
@@ -26,7 +27,7 @@ from .rules import (
     learning_rate,
     tile_side,
 )
-from .sets import Split, find_splits, require_parts, write_coco, write_lists
+from .sets import Split, find_splits, write_coco, write_lists
 from .texts import Start, classes_text, config_text, twin_text
 from .tiles import Source, cut, divide, read_sources
 
@@ -38,6 +39,7 @@ def write_start(
     plain: bool = False,
     machine: Machine | None = None,
     progress: Progress = iter,
+    task: Task | None = None,
 ) -> Numbers:
     """Write ``config.py``, its twin, ``classes.py`` and ``splits/`` into a new folder.
 
@@ -47,31 +49,39 @@ def write_start(
         model: A name that :func:`.models.find_model` takes; None takes the task's.
         plain: ``config.py`` is without FDAM, and ``fdam.py`` the twin with it.
         machine: That will train; None takes this one.
-        progress: Wraps the list of pictures whose tiles are cut.
+        progress: Wraps lists of pictures that are read.
+        task: That the model is for, where the labels serve others than their own; None takes it.
 
     Returns:
         The numbers that the rules gave.
 
     Raises:
-        UsageError: The folder is not empty, or the data or the model do not fit.
+        UsageError: The folder is not empty, or the data, the task or the model do not fit.
+        PreparationError: The labels cannot be converted.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there and not empty; nothing is ever overwritten")
-    chosen, machine = find_model(model, found.task), machine or Machine.here()
-    infos = [c.info for c in found.classes]
-    if found.task == "panoptic":  # as write_coco sorts them
-        infos.sort(key=lambda info: not info.is_thing)
-    names = [info.name for info in infos]
-    if found.task == "oriented":
-        names = names_without_spaces(names, folder)
+    task, machine = task or found.task, machine or Machine.here()
+    to = route(found, task)
+    chosen = find_model(model, task)
     if folder.exists():
         folder.rmdir()
     with new_folder(folder) as new:
-        write = _write_tiles if found.task == "oriented" else _write_splits
-        splits, counts, numbers = write(found, chosen, machine, names, new, progress)
+        said_root = str(found.folder.resolve())
+        if to is not None:
+            found = convert(found.folder, new / "data", to, found.format, progress).after
+            said_root = "{{ fileDirname }}/data"
+        infos = [c.info for c in found.classes]
+        if task == "panoptic":  # as write_coco sorts them
+            infos.sort(key=lambda info: not info.is_thing)
+        names = [info.name for info in infos]
+        if task == "oriented":
+            names = names_without_spaces(names, folder)
+        write = _write_tiles if task == "oriented" else _write_splits
+        splits, counts, numbers = write(_Given(found, task, chosen, machine, names), new, progress)
         start = Start(
-            found.task, chosen, found.folder.resolve(), splits, numbers, not plain,
-            counts, found.labelled.zero_unlabelled, sum(info.is_thing for info in infos),
+            task, chosen, found.folder.resolve(), said_root, splits, numbers, not plain, counts,
+            found.labelled.zero_unlabelled, sum(info.is_thing for info in infos),
         )  # fmt: skip
         write_atomically(new / "config.py", config_text(start))
         twin = "fdam.py" if plain else "plain.py"
@@ -82,44 +92,49 @@ def write_start(
     return numbers
 
 
-def _write_splits(
-    found: Inspection,
-    model: Model,
-    machine: Machine,
-    names: Sequence[str],
-    new: Path,
-    progress: Progress,
-) -> tuple[dict[str, Split], dict[str, int], Numbers]:
+@dataclass(frozen=True)
+class _Given:
+    """What a start is made from: the set, the task, the model, the machine, the classes' names."""
+
+    found: Inspection
+    task: Task
+    model: Model
+    machine: Machine
+    names: Sequence[str]
+
+
+_Written = tuple[dict[str, Split], dict[str, int], Numbers]
+
+
+def _write_splits(given: _Given, new: Path, progress: Progress) -> _Written:
     """The set as it lies, with lists of names; COCO's JSONs too."""
-    require_parts(found)
+    found, model, machine = given.found, given.model, given.machine
     splits = find_splits(found)
     train = splits["train"].pictures
     pictures = [p for split in splits.values() for p in split.pictures]
-    mean, std = _bands(pictures, train, found.task, progress)
+    mean, std = _bands(pictures, train, given.task, progress)
     shorter = [min(p.size) for p in train if p.size]
     numbers = _numbers(train, crop_side(shorter, model.side, machine), model, machine)
     weights = class_weights([c.pixels for c in found.classes])
     write_lists(splits, new)
     counts = {name: len(split.pictures) for name, split in splits.items()}
-    if found.task == "semantic":
+    if given.task == "semantic":
         return splits, counts, replace(numbers, weights=weights, mean=mean, std=std)
-    return write_coco(splits, new, found.task == "panoptic"), counts, numbers
+    if given.task == "detection":
+        scale = numbers.side / numbers.size[0]  # as the pipeline resizes the pictures
+        anchors = anchor_scales([scale * side for side in found.object_sides])
+        numbers = replace(numbers, anchors=anchors)
+    return write_coco(splits, new, given.task == "panoptic"), counts, numbers
 
 
-def _write_tiles(
-    found: Inspection,
-    model: Model,
-    machine: Machine,
-    names: Sequence[str],
-    new: Path,
-    progress: Progress,
-) -> tuple[dict[str, Split], dict[str, int], Numbers]:
+def _write_tiles(given: _Given, new: Path, progress: Progress) -> _Written:
     """Pictures in pieces with their rotated boxes, whatever format they are in."""
+    found, model, machine = given.found, given.model, given.machine
     splits = find_splits(found, single=True)
     train = splits["train"].pictures
     for split in splits.values():
         _require_rgb(split.pictures)
-    sources = read_sources(found, splits, names, progress)
+    sources = read_sources(found, splits, given.names, progress)
     if "val" not in sources:
         first, second = divide(sources["train"][0])
         sources |= dict(train=[first], val=[second])

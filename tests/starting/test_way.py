@@ -28,6 +28,12 @@ TWO_STEPS = [
     "param_scheduler.1.begin=1", "param_scheduler.1.end=2", "default_hooks.checkpoint.interval=2",
 ]  # fmt: skip
 
+NARROW = [  # of a detector's pyramid and heads
+    "model.neck.out_channels=16", "model.rpn_head.in_channels=16",
+    "model.rpn_head.feat_channels=16", "model.roi_head.bbox_roi_extractor.out_channels=16",
+    "model.roi_head.bbox_head.in_channels=16", "model.roi_head.bbox_head.fc_out_channels=16",
+]  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def masks(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -277,6 +283,75 @@ def test_panoptic(panoptic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert Path("look/samples.png").is_file()
 
 
+@pytest.fixture(scope="module")
+def boxes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four pictures with YOLO's upright boxes, which must be converted for mmdet."""
+    root = tmp_path_factory.mktemp("own") / "figs"
+    for folder in ("images", "labels"):
+        (root / folder).mkdir(parents=True)
+    for i in range(4):
+        cv2.imwrite(str(root / f"images/{i}.jpg"), np.full((HEIGHT, WIDTH, 3), 20 * i, np.uint8))
+        (root / f"labels/{i}.txt").write_text("0 0.5 0.5 0.5 0.5\n1 0.25 0.25 0.25 0.25\n")
+    (root / "classes.txt").write_text("fig\nnut\n")
+    return root
+
+
+def test_upright_boxes(boxes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are converted, for mmdet reads no YOLO, and the config finds them where it lies."""
+    monkeypatch.chdir(tmp_path)
+    run(monkeypatch, "new", "figs", "--data", boxes, "--model", "timm:resnet18", "--plain")
+    Path("figs").rename("moved")
+    assert len(Path("moved/config.py").read_text().splitlines()) < 40
+    run(monkeypatch, "data", "show", "moved/config.py", "-n", "2", "--out", "look")
+    quick = [*TWO_STEPS, *NARROW, "model.backbone.pretrained=False"]
+    run(monkeypatch, "train", "moved/config.py", "--work-dir", "work", "--cfg-options", *quick)
+    (log,) = Path("work").glob("*/vis_data/scalars.json")
+    assert any("coco/bbox_mAP" in json.loads(line) for line in log.read_text().splitlines())
+    run(monkeypatch, "predict", "work", boxes / "images/3.jpg", "--out", "result", "--draw")
+    assert Path("result/3.jpg").is_file()
+
+
+def test_the_default_of_boxes(
+    boxes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    run(monkeypatch, "new", tmp_path / "figs", "--data", boxes)
+    config = read_config(str(tmp_path / "figs/config.py"), {})
+    assert config.model.backbone.fdam == dict(att_inv=True, freq_scale=True)
+    with torch.device("meta"), toolkit_scope("mmdet"):
+        built = build_model(config)
+    assert built.roi_head.bbox_head.num_classes == 2
+    with pytest.raises(SystemExit, match="boxes need .4, 8, 16, 32.: take a hierarchical"):
+        vit = ("--model", "timm:vit_tiny_patch16_224")
+        run(monkeypatch, "new", tmp_path / "vit", "--data", boxes, *vit)
+
+
+@pytest.mark.parametrize(
+    ("labels", "task", "model"),
+    [
+        ("objects", "semantic", "EncoderDecoder"),
+        ("panoptic", "semantic", "EncoderDecoder"),
+        ("objects", "boxes", "FasterRCNN"),
+        ("rotated", "boxes", "FasterRCNN"),
+        ("objects", "oriented", "mmdet.FasterRCNN"),
+    ],
+)
+def test_labels_serve_other_tasks(
+    labels: str, task: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    data = request.getfixturevalue(labels)
+    run(monkeypatch, "new", "own", "--data", data, "--task", task)
+    config = read_config("own/config.py", {})
+    assert config.model.type == model
+    assert len(Path("own/config.py").read_text().splitlines()) < 40
+    if task == "semantic":
+        assert len(config.data.metainfo.classes) == 2  # background, or grass, and an object
+    run(monkeypatch, "data", "show", "own/config.py", "-n", "1", "--out", "look")
+
+
 def test_rotated_boxes(rotated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run(monkeypatch, "new", "ships", "--data", rotated)
@@ -295,11 +370,7 @@ def test_rotated_boxes(rotated: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     run(monkeypatch, "data", "show", "ships/config.py", "-n", "2", "--out", "look")
     assert Path("look/samples.png").is_file() and Path("look/classes_1.png").is_file()
     small = ["model.backbone.embed_dims=[16,16,16,16]", "model.neck.in_channels=[16,16,16,16]"]
-    small += ["model.backbone.depths=[1,1,1,1]", "model.neck.out_channels=16"]
-    small += ["model.rpn_head.in_channels=16", "model.rpn_head.feat_channels=16"]
-    small += ["model.roi_head.bbox_roi_extractor.out_channels=16"]
-    small += ["model.roi_head.bbox_head.in_channels=16"]
-    small += ["model.roi_head.bbox_head.fc_out_channels=16"]
+    small += ["model.backbone.depths=[1,1,1,1]", *NARROW]
     run(
         monkeypatch, "train", "ships/config.py", "--work-dir", "work", "--cfg-options",
         *TWO_STEPS, *small,
@@ -342,10 +413,11 @@ def _lefts(folder: Path) -> list[int]:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--model", "mask-dino-r50"], "is for instance, the labels for semantic"),
+        (["--model", "mask-dino-r50"], "is for instance, panoptic, the labels for semantic"),
         (["--model", "no"], "expected one of segformer-b0"),
         (["--model", "timm:no_such_model"], "timm.list_models"),
         (["--format", "no"], "expected one of"),
+        (["--task", "boxes"], "do not serve --task boxes; expected one of semantic"),
     ],
 )
 def test_what_is_wrong_is_said(

@@ -1,19 +1,17 @@
 """``config.py`` of Mask DINO, from COCO's JSON of objects with masks or of panoptic segments."""
 
-from pathlib import Path
-
 from fdam_mm.starting.sets import Split
 
-from .pieces import Start, below, data_lines, head, loaders, said, schedule, tail
+from .pieces import Start, below, data_lines, head, inside, loaders, said, schedule, tail
 
 
 def instance_text(start: Start) -> list[str]:
     """Its lines for objects with masks."""
-    sets = {name: coco_set(split, start.root) for name, split in start.splits.items()}
+    sets = {name: coco_set(split, start) for name, split in start.splits.items()}
     return [
         *_model(start, "num_things_classes=len(_base_.classes)"),
         *_pipelines("LoadInstances"),
-        *data_lines(start.root),
+        *data_lines(start),
         *loaders(sets, "pipeline=train_pipeline, ", "pipeline=test_pipeline, "),
         "val_evaluator = dict(ann_file=val_dataloader['dataset']['ann_file'])",
         "test_evaluator = dict(ann_file=test_dataloader['dataset']['ann_file'])",
@@ -24,9 +22,10 @@ def instance_text(start: Start) -> list[str]:
 def panoptic_text(start: Start) -> list[str]:
     """Its lines for segments of all pixels."""
     things = start.things
-    sets = {name: _panoptic_set(split, start.root) for name, split in start.splits.items()}
+    sets = {name: _panoptic_set(split, start) for name, split in start.splits.items()}
     files = {
-        name: f"ann_file={name}_dataloader['dataset']['ann_file'], seg_prefix={_segments(split)}"
+        name: f"ann_file={name}_dataloader['dataset']['ann_file'], "
+        f"seg_prefix={_segments(split, start)}"
         for name, split in start.splits.items()
     }
     files.setdefault("test", files["val"])
@@ -34,7 +33,11 @@ def panoptic_text(start: Start) -> list[str]:
     return [
         *_model(start, counts),
         *_pipelines("LoadCocoPanoptic"),
-        *data_lines(start.root),
+        *data_lines(
+            start,
+            meta=f", thing_classes=_base_.classes[:{things}], "
+            f"stuff_classes=_base_.classes[{things}:]",
+        ),
         *loaders(sets, "pipeline=train_pipeline, ", "pipeline=test_pipeline, "),
         f"val_evaluator = dict({files['val']})",
         f"test_evaluator = dict({files['test']})",
@@ -42,10 +45,11 @@ def panoptic_text(start: Start) -> list[str]:
     ]
 
 
-def coco_set(split: Split, root: Path) -> str:
+def coco_set(split: Split, start: Start) -> str:
     """A split's JSON and its folder of pictures."""
     assert split.part is not None
-    return f"{_json(split, root)}, data_prefix=dict(img={below(split.part.images, root)})"
+    images = below(split.part.images, start.root)
+    return f"{_json(split, start)}, data_prefix=dict(img={images})"
 
 
 def _model(start: Start, classes: str) -> list[str]:
@@ -76,26 +80,20 @@ def _pipelines(load: str) -> list[str]:
     ]
 
 
-def _panoptic_set(split: Split, root: Path) -> str:
+def _panoptic_set(split: Split, start: Start) -> str:
     assert split.part is not None and split.part.segments is not None
-    images, segments = (below(f, root) for f in (split.part.images, split.part.segments))
-    return f"{_json(split, root)}, data_prefix=dict(img={images}, seg={segments})"
+    images, segments = (below(f, start.root) for f in (split.part.images, split.part.segments))
+    return f"{_json(split, start)}, data_prefix=dict(img={images}, seg={segments})"
 
 
-def _segments(split: Split) -> str:
+def _segments(split: Split, start: Start) -> str:
     """As the metric reads it, which knows no root."""
     assert split.part is not None and split.part.segments is not None
-    return said(str(split.part.segments.resolve()))
+    return inside(split.part.segments, start)
 
 
-def _json(split: Split, root: Path) -> str:
-    part = split.part
-    assert part is not None
-    own = split.name + ".json"
-    if part.labels.is_absolute() and part.labels.is_relative_to(root):
-        file = said(str(part.labels))
-    elif part.labels.name == own and part.labels.parent.name == "splits":
-        file = f'"{{{{ fileDirname }}}}/splits/{own}"'
-    else:
-        file = said(str(part.labels.resolve()))
-    return f"ann_file={file}"
+def _json(split: Split, start: Start) -> str:
+    assert split.part is not None
+    if split.own:
+        return f'ann_file="{{{{ fileDirname }}}}/splits/{split.name}.json"'
+    return f"ann_file={inside(split.part.labels, start)}"

@@ -19,7 +19,8 @@ class Start:
     Attributes:
         task: That it is for.
         model: It starts from.
-        root: Folder of the data.
+        root: Folder of the data, as it lies now.
+        said_root: The same as the config says it.
         splits: "train", "val", and "test" where there is one.
         numbers: That the rules gave.
         fdam: Whether ``config.py`` has FDAM, and its twin not.
@@ -31,6 +32,7 @@ class Start:
     task: Task
     model: Model
     root: Path
+    said_root: str
     splits: dict[str, Split]
     numbers: Numbers
     fdam: bool
@@ -101,11 +103,11 @@ def backbone_settings(start: Start, fdam: bool) -> str:
     return said(settings)
 
 
-def data_lines(root: Path, more: str = "") -> list[str]:
-    """``data``: what all splits share."""
+def data_lines(start: Start, more: str = "", meta: str = "") -> list[str]:
+    """``data``: what all splits share; ``more`` are settings of it, ``meta`` of the metainfo."""
     return [
-        f"data = dict(data_root={said(str(root))}{more})",
-        "data.update(metainfo=dict(classes=_base_.classes, palette=_base_.palette))",
+        f"data = dict(data_root={said(start.said_root)}{more})",
+        f"data.update(metainfo=dict(classes=_base_.classes, palette=_base_.palette{meta}))",
     ]
 
 
@@ -138,6 +140,14 @@ def below(path: Path, root: Path) -> str:
     """Relative to the data's folder where it is in it."""
     path = path.resolve()
     return said(str(path.relative_to(root) if path.is_relative_to(root) else path))
+
+
+def inside(path: Path, start: Start) -> str:
+    """The whole path, by way of the data's folder where it is in it."""
+    path = path.resolve()
+    if path.is_relative_to(start.root):
+        return said(f"{start.said_root}/{path.relative_to(start.root)}")
+    return said(str(path))
 
 
 def said(value: Any) -> str:
