@@ -42,7 +42,7 @@ def measure(
     model: Any = load_model(work_dir, device="cpu")
     pictures = [file for file, _ in zip(labelled(model), range(num_checked), strict=False)]
     begin = time.process_time()
-    found = dict(model=Path(model.cfg.filename).stem, way=way, data=_data(model))
+    found = dict(model=work_dir.name, way=way, data=_data(model))
     with tempfile.TemporaryDirectory() as folder:
         try:
             about = export(
@@ -77,6 +77,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     require_writable(args.out)
+    shape = "" if args.size is None else " --size {}x{}".format(*args.size)
+    folders = " ".join(f"work_dirs/{work_dir.name}" for work_dir in args.work_dirs)
+    command = f"benchmarks/export.py {folders}{shape} --measure {args.measure}"
     kept = read_results(args.out)["cases"] if args.out.exists() else []
     for work_dir in args.work_dirs:
         for way in args.ways:
@@ -84,7 +87,6 @@ def main() -> None:
             print(case, flush=True)
             key = (case["model"], case["data"], way)
             kept = [c for c in kept if (c["model"], c["data"], c["way"]) != key] + [case]
-            command = f"benchmarks/export.py WORK_DIR --measure {args.measure}"
             results = record(command, "cpu", lambda cases=tuple(kept): list(cases))
             write_results(args.out, dict(results, kind="exports"))
 

@@ -35,7 +35,7 @@ def describe(
         )
     classes = tuple(str(name) for name in model.dataset_meta.get("classes") or ())
     return Description(
-        name=Path(config.filename or "model").stem, graphs=graphs, processing=processing,
+        name=_name(config), graphs=graphs, processing=processing,
         precision=precision, classes=classes,
         palette=full_palette(model.dataset_meta.get("palette"), len(classes)),
         offset=int(reduces_zero_label(config)),
@@ -43,6 +43,12 @@ def describe(
         scale=scale, keep_ratio=keep_ratio, stride=stride, mean=mean, std=std,
         bgr_to_rgb=bgr_to_rgb, align_corners=align_corners, versions=_versions(),
     )  # fmt: skip
+
+
+def _name(config: Config) -> str:
+    """The config's; of the ``config.py`` of a work folder the folder's."""
+    file = Path(config.filename or "model")
+    return file.parent.name if file.name == "config.py" and file.parent.name else file.stem
 
 
 def window_stride(model: Any) -> Size | None:

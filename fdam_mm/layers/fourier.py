@@ -8,7 +8,6 @@ Legend: n a side of the grid, K = n // 2 + 1 cosines, n - K sines, S the side of
 """
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .compiling import constant_when_compiled
+from .compiling import constant_when_compiled, in_no_mode
 from .fused import is_exporting
 
 
@@ -105,15 +104,8 @@ def _constant_grid(*grid: int | torch.device | torch.dtype) -> FourierGrid:
 def _cached_grid(
     height: int, width: int, filter_size: int, device: torch.device, dtype: torch.dtype
 ) -> FourierGrid:
-    """Built in a thread of its own, and so as ordinary tensors whatever the first call runs in.
-
-    Tracing, exporting, fake tensors, function transforms, inference mode, autocast and default
-    devices are all states of a thread.
-    """
-
     def build() -> FourierGrid:
         grid = _build(height, width, filter_size)
         return FourierGrid._make(t.to(device, dtype).contiguous() for t in grid)
 
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(build).result()
+    return in_no_mode(build)

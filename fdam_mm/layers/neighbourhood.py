@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .autocast import float32_island
+from .compiling import in_no_mode
 from .fused import is_differentiated, is_exporting, plain_backward
 
 
@@ -227,9 +228,13 @@ def _tiled_bias(bias: Tensor, kernel_size: int, rows: Axis, cols: Axis) -> Tenso
 @lru_cache(maxsize=256)
 def _patterns(axis: Axis, kernel_size: int) -> tuple[Tensor, Tensor]:
     """The different (t, r) of :func:`_offsets`, and which of them each tile has (D or 1, T)."""
-    offsets = _offsets(axis, kernel_size)
-    patterns, which = offsets.flatten(0, 1).unique(dim=0, return_inverse=True)
-    return patterns, which.view(offsets.shape[:2])
+
+    def build() -> tuple[Tensor, Tensor]:
+        offsets = _offsets(axis, kernel_size)
+        patterns, which = offsets.flatten(0, 1).unique(dim=0, return_inverse=True)
+        return patterns, which.view(offsets.shape[:2])
+
+    return in_no_mode(build)
 
 
 def _offsets(axis: Axis, kernel_size: int) -> Tensor:

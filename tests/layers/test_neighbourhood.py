@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from fdam_mm.layers.neighbourhood import (
+    _patterns,
     by_natten,
     cut_axis,
     natten_functions,
@@ -112,3 +113,18 @@ def test_natten_gives_the_same(dilation: int) -> None:
     weight = torch.randn_like(found)
     grads = (torch.autograd.grad((out * weight).sum(), inputs) for out in (found, expected))
     torch.testing.assert_close(*grads, rtol=1e-4, atol=1e-5)
+
+
+def test_exports_a_map_that_was_not_seen_before() -> None:
+    """What is kept for reuse must not come from the export, nor depend on its data."""
+
+    class Attention(torch.nn.Module):
+        def forward(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+            return neighbourhood_attention(q, k, v, bias, 2)
+
+    _patterns.cache_clear()
+    inputs = (*torch.randn(3, 1, 2, 11, 7, 4), torch.randn(2, 5, 5))
+    program = torch.export.export(Attention(), inputs)
+    expected = Attention()(*inputs)
+    assert type(expected) is Tensor
+    torch.testing.assert_close(program.module()(*inputs), expected)

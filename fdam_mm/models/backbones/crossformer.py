@@ -173,9 +173,15 @@ class GroupAttention(nn.Module):
         qkv = self.qkv(x).unflatten(3, (3, self.num_heads, -1))
         q, k, v = qkv.permute(3, 0, 1, 4, 2, 5).unbind(0)  # (B, G, h, N, c)
         bias = self.position(rows, cols).to(q.dtype)  # (h, N, N)
-        if mask is not None:
-            bias = bias + mask[:, :, None, None].to(q.dtype)  # (1, G, h, N, N)
-        y = F.scaled_dot_product_attention(q, k, v, bias)
+        # Four axes, as exporters want it: groups join the batch, or the heads where masks differ
+        if mask is None:
+            q, k, values = (t.flatten(0, 1) for t in (q, k, v))
+            y = F.scaled_dot_product_attention(q, k, values, bias).unflatten(0, (-1, x.shape[1]))
+        else:
+            bias = (bias + mask[:, :, None, None].to(q.dtype)).flatten(1, 2)  # (1, G * h, N, N)
+            q, k, values = (t.flatten(1, 2) for t in (q, k, v))
+            y = F.scaled_dot_product_attention(q, k, values, bias)
+            y = y.unflatten(1, (-1, self.num_heads))
         v, y = (t.transpose(2, 3).flatten(3) for t in (v, y))  # (B, G, N, C)
         return self.proj(self.att_inv(x, v, y))
 

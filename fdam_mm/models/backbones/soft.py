@@ -174,7 +174,7 @@ class SoftmaxFreeAttention(nn.Module):
     def _convolve(self, v: Tensor) -> Tensor:
         """Each head's kernel on all its channels: (B, H, W, C) -> the same."""
         maps = self._split(v).permute(0, 4, 3, 1, 2).flatten(0, 1)  # (B * d, h, H, W)
-        maps = self.conv(maps).unflatten(0, (v.shape[0], -1))
+        maps = self.conv(maps).unflatten(0, (-1, v.shape[3] // self.num_heads))
         return maps.permute(0, 3, 4, 2, 1).flatten(3)
 
     def _split(self, x: Tensor) -> Tensor:
