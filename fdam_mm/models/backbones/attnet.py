@@ -9,7 +9,6 @@ from itertools import product
 from typing import Any
 
 import torch
-from mmcv.cnn.bricks import DropPath
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -21,7 +20,7 @@ from fdam_mm.models.fdam_cfg import parse_fdam
 
 from .arguments import check_flags, check_numbers, check_per_stage, check_positive, check_sequence
 from .foreign_words import ATTNET, Word, refuse_foreign
-from .residual import add_branch_to_map
+from .pre_norm import BranchesBlock
 from .staged import (
     MapSequential,
     Stage,
@@ -29,7 +28,6 @@ from .staged import (
     channels_first,
     channels_last,
     check_lengths,
-    make_freq_scale,
 )
 from .stages import gate_heads, linear_ramp, reset_linears
 
@@ -148,7 +146,7 @@ class GatedMlp(nn.Module):
         return self.fc2(x if self.norm is None else self.norm(x))
 
 
-class Block(nn.Module):
+class Block(BranchesBlock):
     """AttNet's block; FreqScale acts on what each sub-layer adds, before LayerScale and drop-path.
 
     ::
@@ -173,19 +171,11 @@ class Block(nn.Module):
         self.token_mixer = token_mixer
         self.norm2 = nn.LayerNorm(dim, eps=EPS)
         self.channel_mixer = channel_mixer
-        self.drop_path = DropPath(drop_path)
-        self.freq_scale_1 = make_freq_scale(dim, freq_scale)
-        self.freq_scale_2 = make_freq_scale(dim, freq_scale)
-        self.gamma_1 = self.gamma_2 = None
-        if layer_scale_init is not None:
-            self.gamma_1 = nn.Parameter(torch.full((dim,), layer_scale_init))
-            self.gamma_2 = nn.Parameter(torch.full((dim,), layer_scale_init))
+        self._make_branches(dim, drop_path, layer_scale_init, freq_scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        a = self.token_mixer(self.norm1(x))
-        x = add_branch_to_map(x, a, self.freq_scale_1, self.gamma_1, self.drop_path)
-        m = self.channel_mixer(self.norm2(x))
-        return add_branch_to_map(x, m, self.freq_scale_2, self.gamma_2, self.drop_path)
+        x = self._add_first(x, self.token_mixer(self.norm1(x)))
+        return self._add_second(x, self.channel_mixer(self.norm2(x)))
 
 
 @MODELS.register_module()

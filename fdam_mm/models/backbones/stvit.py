@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mmcv.cnn.bricks import DropPath
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -20,7 +19,7 @@ from fdam_mm.models.fdam_cfg import parse_fdam
 
 from .arguments import check_flags, check_numbers, check_per_stage, check_positive, check_sequence
 from .foreign_words import STVIT, Word, refuse_foreign
-from .residual import add_branch_to_map
+from .pre_norm import BranchesBlock
 from .staged import (
     Stage,
     StagedBackbone,
@@ -28,7 +27,6 @@ from .staged import (
     channels_last,
     check_heads,
     check_lengths,
-    make_freq_scale,
 )
 from .stages import linear_ramp, reset_linears
 
@@ -222,7 +220,7 @@ class ConvMlp(nn.Module):
         return self.fc2(self.conv(self.act(self.fc1(x))))
 
 
-class Block(nn.Module):
+class Block(BranchesBlock):
     """STViT's block; FreqScale acts on what each sub-layer adds, before LayerScale and drop-path.
 
     ::
@@ -249,20 +247,12 @@ class Block(nn.Module):
         self.attn = attn
         self.norm2 = nn.BatchNorm2d(dim)
         self.mlp = ConvMlp(dim, int(dim * mlp_ratio))
-        self.drop_path = DropPath(drop_path)
-        self.freq_scale_1 = make_freq_scale(dim, freq_scale)
-        self.freq_scale_2 = make_freq_scale(dim, freq_scale)
-        self.gamma_1 = self.gamma_2 = None
-        if layer_scale_init is not None:
-            self.gamma_1 = nn.Parameter(torch.full((dim,), layer_scale_init))
-            self.gamma_2 = nn.Parameter(torch.full((dim,), layer_scale_init))
+        self._make_branches(dim, drop_path, layer_scale_init, freq_scale)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.position(x)
-        a = self.attn(self.norm1(x))
-        x = add_branch_to_map(x, a, self.freq_scale_1, self.gamma_1, self.drop_path)
-        m = self.mlp(channels_last(self.norm2(channels_first(x))))
-        return add_branch_to_map(x, m, self.freq_scale_2, self.gamma_2, self.drop_path)
+        x = self._add_first(x, self.attn(self.norm1(x)))
+        return self._add_second(x, self.mlp(channels_last(self.norm2(channels_first(x)))))
 
 
 @MODELS.register_module()
