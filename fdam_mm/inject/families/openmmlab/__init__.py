@@ -1,3 +1,3 @@
-"""mmseg's and mmdet's backbones and encoders, built from mmcv's pieces; VAN of mmpretrain."""
+"""mmseg's and mmdet's backbones and encoders, built from mmcv's pieces; mmpretrain's."""
 
-from . import deformable, pyramid, swin, van, vit  # noqa: F401
+from . import deformable, mmpretrain_vit, pyramid, swin, van, vit  # noqa: F401

@@ -1,4 +1,4 @@
-"""Swin, of mmseg and of mmdet."""
+"""Swin, of mmseg, mmdet and mmpretrain."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +18,7 @@ from fdam_mm.inject.adapter import (
 @register_adapter(
     "mmseg.models.backbones.swin.WindowMSA",
     "mmdet.models.backbones.swin.WindowMSA",
+    "mmpretrain.models.utils.attention.WindowMSA",
 )
 class SwinAttention(AttentionAdapter):
     """Inside the window."""
@@ -26,6 +27,7 @@ class SwinAttention(AttentionAdapter):
 @register_adapter(
     "mmseg.models.backbones.swin.SwinBlock",
     "mmdet.models.backbones.swin.SwinBlock",
+    "mmpretrain.models.backbones.swin_transformer.SwinBlock",
 )
 class SwinBlock(BlockAdapter):
     """On the whole map: what enters ``attn.drop`` are the windows put and shifted back."""
