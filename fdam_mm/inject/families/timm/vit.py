@@ -86,7 +86,10 @@ class PoolingAttention(NoAttInv):
     "timm.models.eva.EvaBlockPostNorm",
 )
 class ViTBlock(BlockAdapter):
-    """The grid is the patch embedding's; class, distillation and register tokens stay out."""
+    """The grid is the patch embedding's; class, distillation and register tokens stay out.
+
+    A block that is given further tokens before them says so by a ``num_prefix_tokens`` of its own.
+    """
 
     def __init__(self, block: Any, parents: Sequence[nn.Module]) -> None:
         super().__init__(block, parents)
@@ -95,7 +98,7 @@ class ViTBlock(BlockAdapter):
             raise Unsupported(f"{type(model).__name__} is no plain ViT: its grid is unknown")
         if getattr(getattr(model, "patch_drop", None), "prob", 0.0):
             raise Unsupported("patch dropout leaves no grid; build the model without it")
-        self.num_prefix_tokens = model.num_prefix_tokens
+        self.num_prefix_tokens = getattr(block, "num_prefix_tokens", model.num_prefix_tokens)
 
     def grid_source(self, parents: Sequence[nn.Module]) -> nn.Module:
         return nearest(parents, "patch_embed").patch_embed.proj
