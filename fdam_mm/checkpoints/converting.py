@@ -44,6 +44,8 @@ def convert(
     if keys is not None:
         state = without_prefix(state, keys, functools.partial(_renamed, source=source))
     converted = _renamed(state, source)
+    if keys is not None:  # a layout of whole models, of which this is the backbone
+        converted = without_prefix(converted, keys, dict)
     if converted.keys() != state.keys():
         name = source or detect(state)
         log(f"converted the checkpoint's keys from the layout {name!r}")

@@ -1,6 +1,7 @@
 """Models, registered in mmengine's root registry so that every OpenMMLab toolkit finds them.
 
-Mask DINO needs mmdet, :class:`FDAMTimmBackbone` timm; without these the others are there.
+Mask DINO needs mmdet, :class:`FDAMTimmBackbone` timm, EoMT both; without these the others are
+there.
 """
 
 from fdam_mm.toolkits.optional import importable
@@ -21,3 +22,9 @@ if importable("mmdet.models"):
     from .mask_dino import MaskDINO, MaskDINOFusionHead, MaskDINOHead, MaskDINOPixelDecoder
 
     __all__ += ["MaskDINO", "MaskDINOFusionHead", "MaskDINOHead", "MaskDINOPixelDecoder"]
+
+if importable("mmdet.models") and importable("timm"):
+    from . import eomt
+    from .eomt import *  # noqa: F403
+
+    __all__ += eomt.__all__

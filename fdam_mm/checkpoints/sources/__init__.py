@@ -4,6 +4,7 @@ from . import (
     attnet,
     crossformer,
     deit,
+    eomt,
     fdam,
     l2vit,
     lsknet,
@@ -22,6 +23,7 @@ from . import (
 SOURCES = {
     "fdam": fdam,
     "mask_dino": mask_dino,
+    "eomt": eomt,
     "mmseg": mmseg,
     "timm": timm,
     "deit": deit,
