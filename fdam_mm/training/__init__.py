@@ -17,6 +17,7 @@ from .resuming import MissedValidationHook, ResumingHook
 from .runner import FDAMRunner
 from .sharded_runner import FDAMShardedRunner
 from .spectrum_hook import SpectrumHook
+from .two_stage_poly import TwoStageWarmupPolyLR
 from .waiting_gradients import WaitingGradientsHook
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "MeanLossHook",
     "SafeCheckpointHook",
     "SpectrumHook",
+    "TwoStageWarmupPolyLR",
     "WaitingGradientsHook",
     "MissedValidationHook",
     "ResumingHook",

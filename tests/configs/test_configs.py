@@ -33,9 +33,7 @@ def name(path: Path) -> str:
 
 def carrier(model: dict[str, Any]) -> dict[str, Any]:
     """The part that has the key ``fdam``: Mask DINO's pixel decoder, else the backbone."""
-    return (
-        model["panoptic_head"]["pixel_decoder"] if "panoptic_head" in model else model["backbone"]
-    )
+    return model.get("panoptic_head", {}).get("pixel_decoder") or model["backbone"]
 
 
 @pytest.mark.parametrize("path", ALL, ids=name)

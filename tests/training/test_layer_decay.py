@@ -1,10 +1,12 @@
 """Parameter groups: layer-wise decay, FreqScale's multiplier, no decay on 1-D."""
 
 import pytest
-from mmengine.optim import build_optim_wrapper
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import PARAM_SCHEDULERS
 from torch import nn
 
-from fdam_mm.models import FDAMVisionTransformer
+import fdam_mm.training  # noqa: F401  # the constructor and the scheduler
+from fdam_mm.models import EoMT, FDAMTimmBackbone, FDAMVisionTransformer
 
 
 class Segmentor(nn.Module):
@@ -17,10 +19,9 @@ class Segmentor(nn.Module):
         self.decode_head = nn.Linear(16, 4)
 
 
-def groups(**paramwise_cfg: object) -> dict[str, tuple[float, float]]:
-    """Learning rate and weight decay by parameter name."""
-    wrapper = build_optim_wrapper(
-        Segmentor(),
+def wrapped(model: nn.Module, **paramwise_cfg: object) -> OptimWrapper:
+    return build_optim_wrapper(
+        model,
         dict(
             type="OptimWrapper",
             optimizer=dict(type="AdamW", lr=1.0, weight_decay=0.5),
@@ -28,10 +29,17 @@ def groups(**paramwise_cfg: object) -> dict[str, tuple[float, float]]:
             paramwise_cfg=paramwise_cfg,
         ),
     )
+
+
+def groups(
+    model: nn.Module | None = None, **paramwise_cfg: object
+) -> dict[str, tuple[float, float]]:
+    """Learning rate and weight decay by parameter name."""
+    model = model or Segmentor()
     found = {}
-    for group in wrapper.optimizer.param_groups:
+    for group in wrapped(model, **paramwise_cfg).optimizer.param_groups:
         found.update(dict.fromkeys(group["param_names"], (group["lr"], group["weight_decay"])))
-    assert found.keys() == {name for name, _ in Segmentor().named_parameters()}
+    assert found.keys() == {name for name, _ in model.named_parameters()}
     return found
 
 
@@ -71,6 +79,68 @@ def test_custom_keys() -> None:
     assert found["backbone.blocks.0.mlp.fc1.weight"] == (1.0, 0.0)
 
 
+class TimmSegmentor(nn.Module):
+    """On a ViT of timm, as EoMT's backbone or as one that gives maps."""
+
+    def __init__(self, whole: bool) -> None:
+        super().__init__()
+        small = dict(embed_dim=16, depth=3, num_heads=2, img_size=32)
+        if whole:
+            model = dict(model_name="vit_small_patch16_dinov3_qkvb", **small)
+            self.backbone = EoMT(num_classes=3, num_queries=4, num_blocks=1, **model)
+        else:
+            self.backbone = FDAMTimmBackbone("vit_tiny_patch16_224", out_indices=(2,), **small)
+        self.decode_head = nn.Linear(16, 4)
+
+
+@pytest.mark.parametrize(("whole", "prefix"), [(True, ""), (False, "model.")])
+def test_layer_decay_of_timms_models(whole: bool, prefix: str) -> None:
+    found = groups(TimmSegmentor(whole), layer_decay=0.5, num_layers=3)
+    assert found["decode_head.weight"] == (1.0, 0.5)
+    assert found[f"backbone.timm_model.{prefix}blocks.2.mlp.fc1.weight"] == (0.5, 0.5)
+    assert found[f"backbone.timm_model.{prefix}patch_embed.proj.weight"] == (0.0625, 0.5)
+
+
+def test_the_rule_of_eomt() -> None:
+    model = TimmSegmentor(whole=True)
+    wrapper = wrapped(model, layer_decay=0.5, num_layers=3, layer_rule="eomt")
+    found, stages = {}, {}
+    for group in wrapper.optimizer.param_groups:
+        found.update(dict.fromkeys(group["param_names"], group["lr"]))
+        stages.update(dict.fromkeys(group["param_names"], group["pretrained"]))
+    assert found.keys() == {name for name, _ in model.named_parameters()}
+    for name, rate, pretrained in (
+        ("decode_head.weight", 1.0, False),
+        ("backbone.queries.weight", 1.0, False),
+        ("backbone.predictor.cls_embed.weight", 1.0, False),
+        ("backbone.timm_model.norm.weight", 1.0, True),
+        ("backbone.timm_model.blocks.2.mlp.fc1.weight", 1.0, True),
+        ("backbone.timm_model.blocks.0.mlp.fc1.weight", 0.25, True),
+        ("backbone.timm_model.patch_embed.proj.weight", 0.25, True),
+        ("backbone.timm_model.reg_token", 0.25, True),
+    ):
+        assert (found[name], stages[name]) == (rate, pretrained), name
+
+
+def test_new_parts_warm_up_before_the_pretrained_model() -> None:
+    """Worked out by hand: stages of 2 and 4 iterations of 20, power 2."""
+    wrapper = wrapped(TimmSegmentor(whole=True), layer_decay=0.5, num_layers=3, layer_rule="eomt")
+    scheduler = PARAM_SCHEDULERS.build(
+        dict(type="TwoStageWarmupPolyLR", optimizer=wrapper, end=20, warmup=(2, 4), power=2.0)
+    )
+    new, old = [], []
+    for _ in range(20):
+        groups = wrapper.optimizer.param_groups
+        new.append(next(g["lr"] for g in groups if not g["pretrained"]))
+        old.append(next(g["lr"] for g in groups if g["pretrained"] and g["initial_lr"] == 0.25))
+        scheduler.step()
+    assert new[:3] == pytest.approx([0, 0.5, 1])
+    assert new[11] == pytest.approx((1 - 9 / 18) ** 2)
+    assert old[:7] == pytest.approx([0, 0, 0, 0.0625, 0.125, 0.1875, 0.25])
+    assert old[13] == pytest.approx(0.25 * (1 - 7 / 14) ** 2)
+    assert new == sorted(new[:3]) + sorted(new[3:], reverse=True)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -80,6 +150,7 @@ def test_custom_keys() -> None:
             "num_layers is 2, FDAMVisionTransformer has 3 blocks",
         ),
         (dict(layer_decy=0.9), r"has no setting \['layer_decy'\]"),
+        (dict(layer_rule="swin"), r"layer_rule is 'swin', expected one of \('beit', 'eomt'\)"),
     ],
 )
 def test_bad_settings(settings: dict, message: str) -> None:
