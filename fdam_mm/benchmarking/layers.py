@@ -10,7 +10,7 @@ from fdam_mm.layers import FreqScale
 
 from .memory import saved_for_backward
 from .textbook import as_textbook
-from .timing import measure, summarise
+from .timing import measure_all
 
 Block = Callable[[Tensor, tuple[int, int]], Tensor]
 
@@ -45,7 +45,7 @@ def bench_block(
     cases = []
     for mode in ("inference", "step"):
         steps = {k: block_step(b, x, hw, mode == "step", dtype) for k, b in blocks.items()}
-        found = summarise(measure(steps, rounds, device))
+        found = measure_all(steps, rounds, device)
         case = dict(block=kind, dim=dim, grid=grid, batch=batch, dtype=dtype, mode=mode)
         cases.append(dict(**case, rounds=rounds, variants=found))
     for name, block in blocks.items():
@@ -115,7 +115,7 @@ def bench_forms(
             name: block_step(_on_tokens(form), x, (grid, grid), mode == "step", "float32")
             for name, form in forms.items()
         }
-        found = summarise(measure(steps, rounds, device))
+        found = measure_all(steps, rounds, device)
         case = dict(layer="FreqScale", dim=channels, grid=grid, batch=batch, mode=mode)
         cases.append(dict(**case, rounds=rounds, variants=found))
     return cases

@@ -1,7 +1,8 @@
 """Tables of README and docs, written from the committed results.
 
 In a text a table stands between ``<!-- bench: NAME -->`` and ``<!-- /bench -->``; it is the table
-of ``benchmarks/results/NAME.json``.
+of ``benchmarks/results/NAME.json``: times and memory, or errors. ``<!-- counts: NAME -->`` begins
+that of the operations and bytes of the same file.
 """
 
 import re
@@ -9,11 +10,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .error_rows import error_rows
 from .results import read_results
 from .trainings import trainings_table
 
+_MEMORY = {
+    "saved_over_input": "kept for the backward, over the input",
+    "saved_mib": "kept for the backward, MiB",
+    "peak_mib": "peak memory, MiB",
+}
+_COUNTS = {"gflop": "GFLOP", "moved_mib": "MiB moved", "calls": "calls"}
 _TABLE = re.compile(
-    r"(?P<start> *<!-- bench: (?P<name>[\w-]+) -->\n).*?(?P<end> *<!-- /bench -->)", re.DOTALL
+    r"(?P<start> *<!-- (?P<kind>bench|counts): (?P<name>[\w-]+) -->\n).*?"
+    r"(?P<end> *<!-- /(?P=kind) -->)",
+    re.DOTALL,
 )
 
 
@@ -22,7 +32,8 @@ def with_tables(text: str, results: Path) -> str:
 
     def table(found: re.Match[str]) -> str:
         indent = " " * (len(found["start"]) - len(found["start"].lstrip()))
-        lines = make_table(read_results(results / f"{found['name']}.json"))
+        make = make_table if found["kind"] == "bench" else make_table_of_counts
+        lines = make(read_results(results / f"{found['name']}.json"))
         body = "".join(f"{indent}{line}".rstrip() + "\n" for line in lines)
         return found["start"] + body + found["end"]
 
@@ -30,29 +41,70 @@ def with_tables(text: str, results: Path) -> str:
 
 
 def make_table(results: Mapping[str, Any]) -> list[str]:
-    """Markdown lines: a row for each case, its milliseconds and ratios; or those of a kind."""
+    """Markdown lines: a row for each subject, and where it was measured; or those of a kind."""
     cases = results["cases"]
-    last = ["", f"`{results['command']}`: {_circumstances(results)}"]
     if results.get("kind") == "trainings":
-        return [*trainings_table(cases), *last]
-    if results.get("kind") == "exports":
-        return [*exports_table(cases), *last]
+        lines = trainings_table(cases)
+    elif results.get("kind") == "exports":
+        lines = exports_table(cases)
+    else:
+        lines = _markdown((error_rows if "errors" in cases[0] else _time_rows)(cases))
+    return [*lines, "", f"`{results['command']}`: {_circumstances(results)}"]
+
+
+def make_table_of_counts(results: Mapping[str, Any]) -> list[str]:
+    """Markdown lines: a row for each subject, GFLOP and MiB moved, and their ratios."""
+    base, *others = results["cases"][0]["variants"]
+    rows: list[list[str]] = []
+    for title, found in _by_subject(results["cases"]).items():
+        variants = [case["variants"] for case in found]
+        cells = [" / ".join(f"{v[base][key]:.3g}" for v in variants) for key in _COUNTS]
+        for name in others:
+            for key in _COUNTS:
+                ratios = (v[name][key] / v[base][key] for v in variants)
+                cells.append(" / ".join(f"{ratio:.2f}" for ratio in ratios))
+        if not rows:
+            modes = " / ".join(case["mode"] for case in found)
+            head = [f"{base}, {unit}, {modes}" for unit in _COUNTS.values()]
+            head += [f"{n} over {base}, {u}" for n in others for u in _COUNTS.values()]
+            rows.append(["", *head])
+        rows.append([title, *cells])
+    return _markdown(rows)
+
+
+def _markdown(rows: list[list[str]]) -> list[str]:
+    rows = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def _time_rows(cases: list[dict[str, Any]]) -> list[list[str]]:
+    """Milliseconds, their ratios, and memory where it was measured."""
     names = list(cases[0]["variants"])
     base, others = names[0], names[1:]
     subjects = _by_subject(cases)
     modes = " / ".join(case["mode"] for case in next(iter(subjects.values())))
     head = ["", f"{base}, {modes}"]
     head += [f"{name} over {base}" for name in others]
-    rows = [head, ["---"] * len(head)]
+    memory = next((key for key in _MEMORY if _of_key(cases, key)), None)
+    if memory:
+        head.append(f"{_MEMORY[memory]}: {', '.join(names)}")
+    rows = [head]
     for title, found in subjects.items():
         cells = [" / ".join(_milliseconds(case["variants"][base]) for case in found)]
         for name in others:
             cells.append(
                 " / ".join(f"{c['variants'][name]['ratio']['median']:.2f}" for c in found)
             )
+        if memory:
+            cells.append(", ".join(f"{value:.4g}" for value in _of_key(found, memory)))
         rows.append([title, *cells])
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return [*lines, *last]
+    return rows
+
+
+def _of_key(cases: list[dict[str, Any]], key: str) -> list[float]:
+    """A figure of all variants, in the last of the cases that has it: the training step."""
+    found = [c["variants"].values() for c in cases if key in next(iter(c["variants"].values()))]
+    return [variant[key] for variant in found[-1]] if found else []
 
 
 def exports_table(cases: list[dict[str, Any]]) -> list[str]:

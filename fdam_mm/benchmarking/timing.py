@@ -1,4 +1,7 @@
-"""Times of several variants, interleaved so that a machine's other work falls on all of them."""
+"""Times of several variants, interleaved so that a machine's other work falls on all of them.
+
+Beside them the memory of each, and what it computes and moves.
+"""
 
 import statistics
 import time
@@ -7,8 +10,22 @@ from typing import Any
 
 import torch
 
+from .counts import count
+from .memory import peak_mib
+
 Steps = Mapping[str, Callable[[], None]]
 Times = dict[str, list[float]]
+
+
+def measure_all(steps: Steps, rounds: int, device: str) -> dict[str, dict[str, Any]]:
+    """:func:`summarise` of :func:`measure`, and of each step its ``peak_mib``; on a CPU, where all
+    is done by operations of torch, also what :func:`.counts.count` counts."""
+    found = summarise(measure(steps, rounds, device))
+    for name, step in steps.items():
+        found[name]["peak_mib"] = peak_mib(step, device)
+        if torch.device(device).type == "cpu":
+            found[name] |= count(step)
+    return found
 
 
 def measure(steps: Steps, rounds: int, device: str, warm_up: int = 2) -> Times:

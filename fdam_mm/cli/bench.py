@@ -12,8 +12,9 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
+from fdam_mm.benchmarking.errors import DTYPES, bench_errors
 from fdam_mm.benchmarking.layers import bench_block, bench_forms
-from fdam_mm.benchmarking.memory import saved_for_backward
+from fdam_mm.benchmarking.memory import MIB, saved_for_backward
 from fdam_mm.benchmarking.models import (
     backbone_step,
     build_variant,
@@ -25,7 +26,7 @@ from fdam_mm.benchmarking.results import Cases, read_results, record, write_resu
 from fdam_mm.benchmarking.rule import largest_sides
 from fdam_mm.benchmarking.samples import make_batch
 from fdam_mm.benchmarking.tables import make_table, with_tables
-from fdam_mm.benchmarking.timing import measure, summarise
+from fdam_mm.benchmarking.timing import measure_all
 from fdam_mm.errors import UsageError
 from fdam_mm.files import require_writable, write_atomically
 from fdam_mm.toolkits.scope import scope_of, toolkit_scope
@@ -35,8 +36,6 @@ from .arguments import add_config_arguments, parser
 from .errors import clear_errors
 from .flops import default_shape, pixels, twins
 
-MIB = 2**20
-
 
 @clear_errors
 def main(argv: Sequence[str] | None = None) -> None:
@@ -45,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     commands = arguments.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_layers(commands)
     _add_models(commands)
+    _add_errors(commands)
     tables = commands.add_parser("tables", help="write the tables of texts from results")
     tables.add_argument("texts", nargs="+", type=Path, metavar="FILE.md")
     tables.add_argument("--results", type=Path, default=Path("benchmarks/results"))
@@ -70,7 +70,7 @@ def _add_layers(commands: Any) -> None:
         command.add_argument("--batch", nargs="+", type=int, default=[1])
         if name == "layers":
             command.add_argument("--block", choices=("vit", "mit"), default="vit")
-            command.add_argument("--dtype", choices=_DTYPES, default="float32")
+            command.add_argument("--dtype", choices=DTYPES, default="float32")
             _add_against(command, ("plain", "reference"))
         _add_run_arguments(command)
 
@@ -89,7 +89,10 @@ def _add_models(commands: Any) -> None:
         _add_run_arguments(command)
 
 
-_DTYPES = ("float32", "bfloat16", "float16")
+def _add_errors(commands: Any) -> None:
+    text = "errors of float32, bfloat16 and float16 against float64, of layers and backbones"
+    command = commands.add_parser("errors", help=text, description=text)
+    _add_machine_arguments(command)
 
 
 def _add_against(command: argparse.ArgumentParser, choices: tuple[str, ...]) -> None:
@@ -105,6 +108,10 @@ def _add_against(command: argparse.ArgumentParser, choices: tuple[str, ...]) -> 
 
 def _add_run_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--rounds", type=int, default=15, help="measured, after two (15)")
+    _add_machine_arguments(command)
+
+
+def _add_machine_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--threads", type=int, default=1, help="of the CPU (1)")
     command.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     command.add_argument("--out", type=Path, metavar="FILE.json", help="and FILE.png of growth")
@@ -115,7 +122,9 @@ def _measure(args: argparse.Namespace, argv: Sequence[str]) -> None:
         require_writable(args.out)
     torch.set_num_threads(args.threads)
     MMLogger.get_instance("benchmark", log_level="WARNING")
-    runs: dict[str, Callable[[argparse.Namespace], Cases]] = dict(layers=_layers, forms=_forms)
+    runs: dict[str, Callable[[argparse.Namespace], Cases]] = dict(
+        layers=_layers, forms=_forms, errors=lambda args: bench_errors(args.device)
+    )
     run = runs.get(args.command, _models)
     command = "fdam bench " + shlex.join(_without_out(argv))
     results = record(command, args.device, lambda: run(args))
@@ -181,7 +190,7 @@ def _models_of(config: Config, args: argparse.Namespace) -> Cases:
     )
     make = training_step if args.command == "train" else inference_step
     steps = {name: make(model, batch) for name, model in models.items()}
-    found = summarise(measure(steps, args.rounds, args.device))
+    found = measure_all(steps, args.rounds, args.device)
     mode = "step" if args.command == "train" else "inference"
     return [dict(**case, mode=mode, rounds=args.rounds, variants=found)]
 
@@ -191,7 +200,7 @@ def _backbones(models: dict[str, Any], case: dict[str, Any], args: argparse.Name
     cases = []
     for mode in ("inference", "step"):
         steps = {k: backbone_step(m, pictures, mode == "step") for k, m in models.items()}
-        found = summarise(measure(steps, args.rounds, args.device))
+        found = measure_all(steps, args.rounds, args.device)
         cases.append(dict(**case, mode=mode, rounds=args.rounds, variants=found))
     for name, model in models.items():
         saved = saved_for_backward(model, partial(model, pictures))

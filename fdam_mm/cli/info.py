@@ -9,11 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
+from fdam_mm.layers.kernels import can_use_kernels
 from fdam_mm.toolkits import operations
 from fdam_mm.version import __version__
 
 _PACKAGES = (
     "torchvision",
+    "triton",
     "onedl-mmcv",
     "onedl-mmengine",
     "onedl-mmsegmentation",
@@ -58,6 +60,8 @@ def _machine() -> dict[str, str]:
     }
     if not torch.cuda.is_available():
         return {**rows, "GPU": "none that torch can use"}
+    serves = can_use_kernels(torch.empty(0, device="cuda"))
+    rows["FDAM's kernels"] = "on" if serves else "off; use_kernels() may switch them on"
     for index in range(torch.cuda.device_count()):
         found = torch.cuda.get_device_properties(index)
         memory = f"{found.total_memory / 2**30:.0f} GiB"
@@ -91,7 +95,10 @@ def _operations() -> dict[str, str]:
         return {"mmcv operations": f"broken: {type(error).__name__}: {error}"}
     results = operations.check(torch.device(device))
     rows = {name: fault or f"works on {device}" for name, fault in results.items()}
-    return {"mmcv operations": f"CUDA {cuda}, {compiler}", **rows}
+    built = f"CUDA {cuda}, {compiler}"
+    if cuda != "not available" and (found := operations.architectures()):
+        built += f", compute capability {', '.join(sorted(found))}"
+    return {"mmcv operations": built, **rows}
 
 
 def _extras() -> dict[str, str]:

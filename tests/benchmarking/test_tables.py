@@ -1,6 +1,7 @@
 """Tables of README and docs are those of the committed results."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from fdam_mm.layers.forms import LARGEST_SIDES
 
 RESULTS = ROOT / "benchmarks/results"
 _ALL = (ROOT / "README.md", *ROOT.glob("docs/*.md"))
-TEXTS = [path for path in _ALL if "<!-- bench: " in path.read_text()]
+TEXTS = [path for path in _ALL if re.search("<!-- (bench|counts): ", path.read_text())]
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
@@ -49,6 +50,18 @@ def test_a_table_is_replaced_where_it_stands(tmp_path: Path) -> None:
     row = "  | vit, dim 64, 8 x 8 tokens, batch 1 | 2 ms / 2 ms | 1.25 / 1.25 |\n"
     assert row in new and "A CPU, 1 thread, torch 2, load average 0.5 on 4 cores" in new
     assert with_tables(new, tmp_path) == new
+    for count, variant in enumerate(variants.values(), 2):
+        variant.update(gflop=0.5 * count, moved_mib=4.0, calls=10 * count)
+    results["cases"][0]["variants"] = variants
+    (tmp_path / "some.json").write_text(json.dumps(results))
+    counts = with_tables("<!-- counts: some -->\n<!-- /counts -->\n", tmp_path)
+    ratios = "1.50 / 1.50 | 1.00 / 1.00 | 1.50 / 1.50 |"
+    assert f"batch 1 | 1 / 1 | 4 / 4 | 20 / 20 | {ratios}\n" in counts
+    for kept, variant in zip((18.0, 21.39), variants.values(), strict=True):
+        variant["saved_over_input"] = kept
+    results["cases"][1]["variants"] = variants
+    (tmp_path / "some.json").write_text(json.dumps(results))
+    assert row.replace("1.25 |", "1.25 | 18, 21.39 |") in with_tables(new, tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"command": "x", "machine": {}}'])

@@ -3,8 +3,9 @@
 import torch
 from torch import nn
 
+from fdam_mm.benchmarking.counts import count
 from fdam_mm.benchmarking.layers import bench_block, bench_forms
-from fdam_mm.benchmarking.memory import saved_for_backward
+from fdam_mm.benchmarking.memory import MIB, peak_mib, saved_for_backward
 from fdam_mm.benchmarking.rule import largest_sides
 from fdam_mm.benchmarking.timing import measure, summarise
 
@@ -31,6 +32,33 @@ def test_saved_for_backward() -> None:
     assert saved_for_backward(chain, lambda: chain(x)) == 2 * 8 * 4 * 4
 
 
+def test_peak_of_a_step() -> None:
+    x = torch.zeros(2**18)  # 1 MiB
+
+    def step() -> None:
+        first = x + 1
+        second = first + 1
+        del first
+        second * 2
+
+    assert peak_mib(step, "cpu") == 2
+
+
+def test_counts() -> None:
+    linear, x = nn.Linear(64, 32, bias=False), torch.randn(16, 64)
+    counted = count(lambda: linear(x) + 1)
+    assert counted["calls"] == 2
+    assert counted["gflop"] == round(2 * 16 * 64 * 32 / 1e9, 4)
+    # the product reads two and writes one, the sum reads one and writes one
+    assert counted["moved_mib"] == round(4 * (16 * 64 + 64 * 32 + 3 * 16 * 32) / MIB, 2)
+    conv, maps = nn.Conv2d(32, 32, 3, padding=1, groups=32), torch.randn(1, 32, 64, 64)
+    maps.requires_grad_()
+    both = count(lambda: conv(maps).backward(maps))  # forward, and two of the size backward
+    assert both["gflop"] == round(3 * 2 * 9 * maps.numel() / 1e9, 4)
+    by_fft = count(lambda: torch.fft.rfft2(torch.randn(256, 64, 64), norm="ortho"))
+    assert by_fft["gflop"] == round(2.5 * 256 * 64 * 64 * 12 / 1e9, 4)
+
+
 def test_block_cases() -> None:
     inference, step = bench_block(
         "vit", 64, 6, 2, ("plain", "reference", "fdam"), 2, "cpu", "float32"
@@ -38,6 +66,9 @@ def test_block_cases() -> None:
     assert (inference["mode"], step["mode"]) == ("inference", "step")
     kept = {name: found["saved_over_input"] for name, found in step["variants"].items()}
     assert kept["plain"] < kept["fdam"] < kept["reference"]
+    for case in (inference, step):
+        peaks = {name: found["peak_mib"] for name, found in case["variants"].items()}
+        assert 0 < peaks["plain"] <= peaks["fdam"] <= peaks["reference"]
 
 
 def test_form_cases() -> None:

@@ -35,8 +35,6 @@ def test_mask_dino(dtype: torch.dtype, device: torch.device) -> None:
 @precisions
 @pytest.mark.parametrize("detector", ["oriented-rcnn", "rotated-faster-rcnn", "s2anet"])
 def test_rotated_boxes(detector: str, dtype: torch.dtype, device: torch.device) -> None:
-    if device.type == "cpu" and dtype != torch.float32:
-        pytest.skip("mmcv's NMS on a CPU takes float32 alone")
     config = f"fdam-{detector}-le90_lsknet-s_fpn_1x_dota.py"
     model = small_detector(config, LSKNET).to(device)
     keep_boxes_in_float32(model)  # as a training does

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from support.compiled import check_compiled
-from support.tools import ROOT
+from support.paths import ROOT, python_path
 from torch import Tensor
 
 pytest.importorskip("triton")
@@ -314,7 +314,7 @@ def test_the_committed_figures_fit_on_chip() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(INTERPRETED, reason="nothing is compiled")
 def test_the_kernels_compile_to_the_committed_figures(tmp_path: Path) -> None:
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PYTHONPATH": python_path()}
     out = tmp_path / "kernels.json"
     command = [sys.executable, str(ROOT / "benchmarks/kernels.py"), "--out", str(out)]
     subprocess.run(

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.paths import ROOT, python_path
 from support.warm import Script
 
-ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests/support/tiny.py"
 
 
@@ -26,7 +26,7 @@ def run_tool(
         return subprocess.CompletedProcess([name, *arguments], script.wait(), out, err)
     command = [sys.executable, tool] if tool.suffix == ".py" else ["bash", tool]
     environment = {**os.environ, "PYTHON": sys.executable}
-    environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{cwd}"
+    environment["PYTHONPATH"] = python_path(cwd)
     environment["OMP_NUM_THREADS"] = "1"  # the models are too small for more
     return subprocess.run(
         [*map(str, command), *map(str, arguments)],

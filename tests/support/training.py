@@ -26,7 +26,8 @@ from torch.utils.data import BatchSampler, Sampler
 
 import fdam_mm.training  # noqa: F401  the runner and its hooks register on import
 from fdam_mm.checkpoints import load
-from support.warm import ROOT, Script
+from support.paths import ROOT, python_path
+from support.warm import Script
 
 EPOCHS = dict(
     train_cfg=dict(by_epoch=True, max_epochs=3, _delete_=True),
@@ -252,7 +253,7 @@ def _torchrun(processes: int, script: Path, *arguments: object) -> subprocess.Po
     launch = ["-m", "fdam_mm.cli.launch", "--standalone", "--nproc-per-node", processes]
     return subprocess.Popen(
         list(map(str, [sys.executable, *launch, script, *arguments])),
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": python_path(ROOT / "tests"), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

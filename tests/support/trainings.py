@@ -14,8 +14,9 @@ from mmengine.registry import RUNNERS
 from fdam_mm.training.building import build_runner
 from fdam_mm.training.config import read_config
 from fdam_mm.training.teardown import end_together
+from support.paths import ROOT
 from support.training import toy_config
-from support.warm import ROOT, Script
+from support.warm import Script
 
 
 def run_all(jobs: list[dict[str, Any]], folder: Path, processes: int = 2) -> str:

@@ -23,7 +23,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-ROOT = Path(__file__).resolve().parents[2]
 _ON_A_CPU = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
@@ -94,12 +93,14 @@ class _Server:
     """The other process, and what it says."""
 
     def __init__(self) -> None:
+        from support.paths import python_path  # which the server itself has not on its path
+
         self.process = subprocess.Popen(
             [sys.executable, __file__],
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **_ON_A_CPU, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, **_ON_A_CPU, "PYTHONPATH": python_path()},
             start_new_session=True,  # Ctrl-C is for the tests
         )
         self.last: Script | None = None

@@ -12,7 +12,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from support.mask_dino import batch, small_mask_dino
-from support.tools import ROOT
+from support.paths import ROOT, python_path
 
 import fdam_mm.openmmlab  # noqa: F401
 from fdam_mm.apis import load_model, predict
@@ -37,7 +37,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
     script = ROOT / "tests/support/without_operations.py"
     done = subprocess.run(
         [sys.executable, script, folder / "demo", folder / "run"],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": python_path(ROOT / "tests"), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.paths import python_path
 from support.tools import ROOT, TINY, fail
 
 from fdam_mm.data.demo.demo_set import write_demo_set
@@ -60,7 +61,7 @@ def test_a_killed_launcher_takes_all_its_processes_along(tmp_path: Path) -> None
     launcher = subprocess.Popen(
         list(map(str, ["bash", ROOT / "tools/dist_train.sh", TINY, 2, *settings])),
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHON": sys.executable},
+        env={**os.environ, "PYTHONPATH": python_path(), "PYTHON": sys.executable},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

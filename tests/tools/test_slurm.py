@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.paths import python_path
 from support.tools import ROOT, TINY, losses
 
 from fdam_mm.data.demo.demo_set import write_demo_set
@@ -37,7 +38,7 @@ def test_training_on_a_node(tmp_path: Path) -> None:
         env={
             **os.environ,
             "PATH": f"{tmp_path}:{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": python_path(),
             "PYTHON": sys.executable,
             "GPUS_PER_NODE": "2",
             "PORT": str(free_port()),

@@ -7,13 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.paths import ROOT, python_path
 
 from fdam_mm.data.demo import ade20k as demo_ade20k
 from fdam_mm.data.demo import demo_set
 from fdam_mm.data.demo.demo_set import LAYOUTS, RECORD, write_demo_set
 from fdam_mm.data.demo.scenes import CLASSES
 
-REPO = Path(__file__).parents[3]
 IMAGE = "images/training/DEMO_train_00000001.jpg"
 ANNOTATION = "annotations/training/DEMO_train_00000001.png"
 
@@ -126,13 +126,13 @@ def test_numbers_out_of_range(tmp_path: Path, name: str) -> None:
 
 def test_tool(tmp_path: Path) -> None:
     command = [sys.executable, "tools/make_demo_set.py", str(tmp_path), "--size", "48"]
-    env = {**os.environ, "PYTHONPATH": str(REPO)}
+    env = {**os.environ, "PYTHONPATH": python_path()}
     done = subprocess.run(
-        [*command, "--train", "1", "--val", "1"], cwd=REPO, env=env, capture_output=True, text=True
+        [*command, "--train", "1", "--val", "1"], cwd=ROOT, env=env, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / IMAGE).is_file()
-    refused = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True)
+    refused = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert refused.returncode == 1
     assert (
         refused.stderr.startswith("make_demo_set.py: error: ")

@@ -8,12 +8,12 @@ from collections import namedtuple
 from pathlib import Path, PurePosixPath
 
 import pytest
+from support.paths import ROOT, python_path
 
 from fdam_mm.data.prepare import ade20k
 from fdam_mm.data.prepare.ade20k import FOLDER, layout_problems, prepare_ade20k
 from fdam_mm.errors import PreparationError
 
-REPO = Path(__file__).parents[3]
 FILES = {
     f"{FOLDER}/images/training/a.jpg": b"image a" * 400,
     f"{FOLDER}/annotations/training/a.png": b"labels a" * 400,
@@ -177,13 +177,13 @@ def test_no_pictures_is_never_a_part() -> None:
 def test_tool(tmp_path: Path) -> None:
     src = write_zip(tmp_path / "src.zip", FILES)
     command = [sys.executable, "tools/prepare_data.py", "ade20k", str(src), str(tmp_path / "dst")]
-    env = {**os.environ, "PYTHONPATH": str(REPO)}
-    refused = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True)
+    env = {**os.environ, "PYTHONPATH": python_path()}
+    refused = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert refused.returncode == 1
     assert (
         refused.stderr.startswith("prepare_data.py: error: ") and "Traceback" not in refused.stderr
     )
     done = subprocess.run(
-        [*command, "--allow-partial"], cwd=REPO, env=env, capture_output=True, text=True
+        [*command, "--allow-partial"], cwd=ROOT, env=env, capture_output=True, text=True
     )
     assert done.returncode == 0 and "ready" in done.stdout

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from support.paths import python_path
 from support.tools import ROOT, fail
 
 from fdam_mm.data.prepare import dota as dota_prepare
@@ -266,7 +267,7 @@ def test_killed_run_goes_on(tmp_path: Path) -> None:
     arguments = ["dota", src, tmp_path / "dst", "--split", "ss", "--workers", "1"]
     command = [sys.executable, ROOT / "tools/prepare_data.py", *arguments]
     run = subprocess.Popen(
-        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL
+        command, env={**os.environ, "PYTHONPATH": python_path()}, stderr=subprocess.DEVNULL
     )
     done = target / "train/pictures.jsonl"
     while not (done.is_file() and done.read_text().count("\n") >= 2):
