@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
-from mmengine.registry import DATASETS, METRICS
+from mmengine.registry import DATASETS, HOOKS, METRICS
 
 from fdam_mm.apis.building import build_model
 from fdam_mm.cli import main as fdam
@@ -275,6 +275,7 @@ def test_panoptic(panoptic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with toolkit_scope("mmdet"):
         dataset = DATASETS.build(config.train_dataloader.dataset)
         metric = METRICS.build(config.val_evaluator)
+        HOOKS.build(config.default_hooks.checkpoint)  # knows which PQ is the best
     sample = dataset[0]["data_samples"]
     assert set(sample.gt_instances.labels.tolist()) == {0}
     assert {0, 1} >= set(np.unique(sample.gt_sem_seg.sem_seg).tolist()) - {255} > {0}

@@ -14,7 +14,8 @@ def oriented_text(start: Start) -> list[str]:
         *head(start, "tiles", ", tiles/ what was cut of them"),
         f"# Tiles of {numbers.side} that share {numbers.overlap}; of large pictures predict such "
         "ones too:",
-        f"# fdam predict WORK_DIR PICTURES --out result/ --tile {numbers.side}",
+        f"# fdam predict WORK_DIR PICTURES --out result/ --tile {numbers.side} "
+        f"--overlap {numbers.overlap}",
         *schedule(start),
         f"anchors = {list(numbers.anchors)}  # sides, in strides of 4 to 64 pixels",
         "model = dict(",
