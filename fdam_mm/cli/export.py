@@ -43,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--measure", nargs="?", type=int, const=0, metavar="N",
         help="also measure mIoU of both on the config's test data, or on the first N pictures",
     )  # fmt: skip
+    arguments.add_argument("--openvino", action="store_true", help="compare in OpenVINO too")
     arguments.add_argument(
         "--allow-pickle", action="store_true",
         help="also read checkpoints that need unpickling, which can run any code they hold",
@@ -59,12 +60,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     about = export(
         model, args.out, args.size, dynamic=args.dynamic, raw=args.raw,
         precision=args.precision, check=args.check, measured=args.measure,
+        openvino=args.openvino,
     )  # fmt: skip
     assert about.check is not None
-    for graph, found in zip(about.graphs, about.check["graphs"], strict=True):
+    for found in about.check["graphs"]:
         what = "pictures of drawn noise (no --check)" if found["drawn"] else "pictures"
         print(
-            f"{args.out.parent / graph.file}: on {found['inputs']} {what} logits are off by "
+            f"{args.out.parent / found['file']} in {found['runtime']}: on "
+            f"{found['inputs']} {what} logits are off by "
             f"{found['largest_error']:.1e} at most (the largest is "
             f"{found['largest_logit']:.3g}), {found['changed']:.4%} of the pixels change class"
         )

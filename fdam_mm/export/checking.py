@@ -1,10 +1,10 @@
 """Whether an export is the model: its numbers, its labels, and the metric of a data set."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -51,8 +51,14 @@ class Comparison:
         return self.largest_error / max(self.largest_logit, 1e-12)
 
 
-def session_of(content: bytes) -> Any:
-    """onnxruntime's of an ONNX file's content, on the CPU."""
+class Session(Protocol):
+    """A graph in a runtime, on the CPU."""
+
+    def run(self, outputs: Sequence[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]: ...
+
+
+def session_of(content: bytes) -> Session:
+    """onnxruntime's of an ONNX file's content."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -61,17 +67,39 @@ def session_of(content: bytes) -> Any:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
+class OpenVINOSession:
+    """OpenVINO's, in the precision that the graph says."""
+
+    def __init__(self, content: bytes) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise UsageError("OpenVINO is not installed: pip install fdam_mm[openvino]") from error
+        core = openvino.Core()
+        settings = {"INFERENCE_PRECISION_HINT": "f32"}  # else bfloat16 where the CPU has it
+        self._model = core.compile_model(core.read_model(content), "CPU", settings)
+
+    def run(self, outputs: Sequence[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        found = self._model(inputs)
+        return [found[name] for name in outputs]
+
+
+RUNTIMES: dict[str, Callable[[bytes], Session]] = {
+    "onnxruntime": session_of,
+    "openvino": OpenVINOSession,
+}
+
+
 def compare(
-    module: RawSegmentor, content: bytes, images: Iterable[np.ndarray], drawn: bool
+    module: RawSegmentor, session: Session, images: Iterable[np.ndarray], drawn: bool
 ) -> Comparison:
     """Run both on each of ``images``."""
-    session = session_of(content)
     error = logit = 0.0
     changed = pixels = inputs = 0
     for image in images:
         with torch.no_grad():
             expected = module(torch.from_numpy(image))[module.outputs.index("logits")].numpy()
-        (found,) = session.run(["logits"], {"image": image})
+        (found,) = _run(session, image)
         error = max(error, _largest(found - expected))
         logit = max(logit, _largest(expected))
         changed += np.count_nonzero(_classes(found) != _classes(expected))
@@ -80,17 +108,26 @@ def compare(
     return Comparison(inputs, drawn, error, logit, changed / max(pixels, 1))
 
 
+def _run(session: Session, image: np.ndarray) -> list[np.ndarray]:
+    """Raises ExportError in place of whatever a runtime raises for a graph that it cannot run."""
+    try:
+        return session.run(["logits"], {"image": image})
+    except Exception as error:
+        shape = " x ".join(map(str, image.shape))
+        reason = str(error).partition("\n")[0]
+        raise ExportError(f"the export cannot be run on {shape}: {reason}") from error
+
+
 def first_difference(
-    core: RawSegmentor, probed: bytes, image: Tensor, names: Sequence[str], bound: float
+    core: RawSegmentor, session: Session, image: Tensor, names: Sequence[str], bound: float
 ) -> str:
     """Which stage or block is the first whose result is off by more than ``bound`` of its largest.
 
     Args:
         core: With probes of ``names``.
-        probed: Its export.
+        session: Of its export.
         image: An input.
     """
-    session = session_of(probed)
     with torch.no_grad():
         expected = core(image)[-len(names) :]
     found = session.run([*core.outputs[-len(names) :]], {"image": image.numpy()})

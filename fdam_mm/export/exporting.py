@@ -3,6 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,9 +17,18 @@ from fdam_mm.files import require_writable, write_atomically
 from fdam_mm.runtime.description import Description, Graph, Size
 from fdam_mm.toolkits.scope import scope_of
 
-from .checking import BOUNDS, Comparison, compare, first_difference, measure, pictures_for
+from .checking import (
+    BOUNDS,
+    RUNTIMES,
+    Comparison,
+    compare,
+    first_difference,
+    measure,
+    pictures_for,
+)
 from .describing import default_sizes, describe
 from .onnx_file import to_half, to_onnx
+from .pooling import pooling_by_matrices
 from .segmentor import RawSegmentor, Segmentor, parts
 
 Precision = Literal["fp32", "fp16"]
@@ -34,6 +44,7 @@ def export(
     precision: Precision = "fp32",
     check: Any = None,
     measured: int | None = None,
+    openvino: bool = False,
 ) -> Description:
     """Write a segmentor as ONNX with the JSON that :mod:`fdam_mm.runtime` reads.
 
@@ -50,6 +61,7 @@ def export(
         check: Pictures, as :func:`fdam_mm.apis.predict` takes them; None draws noise.
         measured: Also measure mIoU of both on so many pictures of the config's test data; 0 takes
             all.
+        openvino: Compare in OpenVINO too.
 
     Returns:
         What was written, with ``check``.
@@ -66,11 +78,12 @@ def export(
     with tempfile.TemporaryDirectory() as folder:
         graphs, found = [], []
         for size in chosen:
-            content, comparison = _checked(model, about, size, check)
+            runtimes = ["onnxruntime", "openvino"] if openvino else ["onnxruntime"]
+            content, comparisons = _checked(model, about, size, check, runtimes)
             file = out.name if len(chosen) == 1 else f"{out.stem}_{size[0]}x{size[1]}.onnx"  # type: ignore[index]
             (Path(folder) / file).write_bytes(content)
             graphs.append(Graph(file, size, hashlib.sha256(content).hexdigest()))
-            found.append(asdict(comparison))
+            found += [dict(file=file, runtime=r, **asdict(c)) for r, c in comparisons.items()]
         about = replace(about, graphs=tuple(graphs), check=dict(graphs=found))
         staged = Path(folder) / f"{out.stem}.json"
         staged.write_text(about.to_json())
@@ -84,29 +97,42 @@ def export(
 
 
 def _checked(
-    model: nn.Module, about: Description, size: Size | None, check: Any
-) -> tuple[bytes, Comparison]:
-    """The graph of one size, compared.
+    model: nn.Module,
+    about: Description,
+    size: Size | None,
+    check: Any,
+    runtimes: Sequence[str] = ("onnxruntime",),
+) -> tuple[bytes, dict[str, Comparison]]:
+    """The graph of one size, compared in each of the runtimes.
 
     Raises:
         ExportError: It is off by more than the bounds; says where.
     """
     module = _module(model, about, size)
     content = _converted(module, about, size)
-    images = pictures_for(about, size, check)
-    found = compare(module, content, images, drawn=check is None)
-    bound, most_changed = BOUNDS[about.precision]
-    if found.error <= bound and found.changed <= most_changed:
-        return content, found
+    comparisons = {}
+    for runtime in runtimes:
+        images = pictures_for(about, size, check)
+        found = compare(module, RUNTIMES[runtime](content), images, drawn=check is None)
+        bound, most_changed = BOUNDS[about.precision]
+        if not (found.error <= bound and found.changed <= most_changed):
+            raise ExportError(
+                f"the export is not the model: in {runtime} logits are off by "
+                f"{found.largest_error:.1e}, that is {found.error:.1e} of the largest (at most "
+                f"{bound:.0e}), and {found.changed:.2%} of the pixels change their class (at most "
+                f"{most_changed:.1%}); {_where(model, about, size, check, runtime)}"
+            )
+        comparisons[runtime] = found
+    return content, comparisons
+
+
+def _where(model: nn.Module, about: Description, size: Size | None, check: Any, name: str) -> str:
+    """The first part that is off, by an export that gives the results of all."""
     image = torch.from_numpy(next(pictures_for(about, size, check)))
-    names = parts(model, module, image)
+    names = parts(model, _module(model, about, size), image)
     probed = _module(model, about, size, names)
-    where = first_difference(probed, _converted(probed, about, size), image, names, bound)
-    raise ExportError(
-        f"the export is not the model: logits are off by {found.largest_error:.1e}, that is "
-        f"{found.error:.1e} of the largest (at most {bound:.0e}), and {found.changed:.2%} of the "
-        f"pixels change their class (at most {most_changed:.1%}); {where}"
-    )
+    session = RUNTIMES[name](_converted(probed, about, size))
+    return first_difference(probed, session, image, names, BOUNDS[about.precision][0])
 
 
 def _module(
@@ -119,7 +145,8 @@ def _module(
 
 def _converted(module: RawSegmentor, about: Description, size: Size | None) -> bytes:
     dynamic = [0, 1, 2] if about.processing else ([0] if size else [0, 2, 3])
-    content = to_onnx(module, _example(about, size), dynamic, module.outputs)
+    with pooling_by_matrices(module) if size is None else nullcontext():
+        content = to_onnx(module, _example(about, size), dynamic, module.outputs)
     return to_half(content, module.model) if about.precision == "fp16" else content
 
 

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from fdam_mm.apis import predict
 from fdam_mm.errors import ExportError, MissingFileError, UsageError
 from fdam_mm.export import exporting
-from fdam_mm.export.checking import compare, measure
+from fdam_mm.export.checking import OpenVINOSession, compare, measure, session_of
 from fdam_mm.export.exporting import export
 from fdam_mm.export.onnx_file import to_half
+from fdam_mm.export.pooling import pooling_by_matrices
 from fdam_mm.export.segmentor import Segmentor, within
 from fdam_mm.runtime import Description, load
 from fdam_mm.runtime.description import Graph
@@ -95,10 +96,19 @@ def test_half_precision(exported: Path, model: nn.Module, picture: np.ndarray) -
     content = to_half(exported.read_bytes(), model)
     about = Description.read(exported.with_suffix(".json"))
     module = Segmentor(model, about, (64, 96)).eval()
-    found = compare(module, content, [picture[None]], drawn=False)
+    found = compare(module, session_of(content), [picture[None]], drawn=False)
     assert 1e-6 < found.error < 2e-2
     kinds = {t.data_type for t in onnx.load_from_string(content).graph.initializer}
     assert {onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT} <= kinds  # FreqScale keeps float32
+
+
+def test_openvino(exported: Path, model: nn.Module, picture: np.ndarray) -> None:
+    pytest.importorskip("openvino")
+    about = Description.read(exported.with_suffix(".json"))
+    module = Segmentor(model, about, (64, 96)).eval()
+    images = [picture[None], picture[None, :50, :40]]
+    found = compare(module, OpenVINOSession(exported.read_bytes()), images, drawn=False)
+    assert found.error < 1e-4 and found.changed < 1e-3
 
 
 class Two(nn.Module):
@@ -132,7 +142,9 @@ def test_a_wrong_export_is_refused_and_says_where(monkeypatch: pytest.MonkeyPatc
     torch.manual_seed(0)
     exporting._checked(Two(), ABOUT, (16, 24), None)
     monkeypatch.setattr(exporting, "to_onnx", wrong)
-    with pytest.raises(ExportError, match=r"not the model.* first part .* is blocks\.1, by"):
+    with pytest.raises(
+        ExportError, match=r"not the model: in onnxruntime.* first part .* is blocks\.1, by"
+    ):
         exporting._checked(Two(), ABOUT, (16, 24), None)
 
 
@@ -151,6 +163,37 @@ def test_sizes_are_mmcvs(size: tuple[int, int], scale: tuple[int, int]) -> None:
     about = dataclasses.replace(ABOUT, scale=scale)
     expected = rescale_size(size[::-1], scale)
     assert Segmentor(Two(), about, None)._fitted(*size) == tuple(max(s, 1) for s in expected[::-1])
+
+
+@pytest.mark.parametrize("size", [1, 3, (2, None), (6, 4)])
+def test_pooling_of_any_map(size: Any) -> None:
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pool = nn.AdaptiveAvgPool2d(size)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.pool(x)
+
+    module, x = Pooled(), torch.randn(2, 3, 13, 10)
+    sides = dict.fromkeys((2, 3), torch.export.Dim.DYNAMIC)
+    with pooling_by_matrices(module):
+        program = torch.export.export(module, (x,), dynamic_shapes=(sides,), strict=False)
+    for shape in ((13, 10), (7, 4), (24, 31)):
+        y = torch.randn(2, 3, *shape)
+        torch.testing.assert_close(program.module()(y), module(y), rtol=1e-5, atol=1e-6)
+
+
+def test_a_graph_that_cannot_be_run_is_refused(exported: Path, model: nn.Module) -> None:
+    about = Description.read(exported.with_suffix(".json"))
+    module = Segmentor(model, about, (64, 96)).eval()
+
+    class Broken:
+        def run(self, *_: Any) -> list[np.ndarray]:
+            raise RuntimeError("no such operator\nat all")
+
+    with pytest.raises(ExportError, match="cannot be run on 1 x 64 x 96 x 3: no such operator$"):
+        compare(module, Broken(), [np.zeros((1, 64, 96, 3), np.uint8)], drawn=False)
 
 
 def test_a_picture_fits_into_the_models_size() -> None:
