@@ -18,13 +18,8 @@ CASES = {
 }
 
 
-NO_BATCH = pytest.mark.xfail(reason="its export takes the batch for a constant", strict=True)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=NO_BATCH) if n in ("sgformer", "soft") else n for n in CASES]
-)
+@pytest.mark.parametrize("name", CASES)
 def test_a_family_exports(name: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     kind, settings = CASES[name]

@@ -124,7 +124,7 @@ class HybridAttention(nn.Module):
         outside = None
         if hw[0] % WINDOW or hw[1] % WINDOW:
             inside = to_windows(x.new_ones(1, *hw, 1), WINDOW).squeeze(2)  # (windows, 49)
-            outside = (1 - inside).repeat(len(x), 1)[:, None, None] * -1e4
+            outside = (1 - inside).repeat(x.shape[0], 1)[:, None, None] * -1e4
         q, k, v = (to_windows(t, WINDOW) for t in (self.q2(x), *kv.chunk(2, 3)))
         y, received = attend(q, k, v, self.num_heads, self.scale, outside)
         y, received = (from_windows(t, WINDOW, hw) for t in (y, received.unsqueeze(2)))

@@ -266,7 +266,7 @@ class SoftmaxStage(nn.Module):
     def forward(self, x: Tensor, with_cp: bool = False) -> Tensor:
         x = self.proj(x)
         hw = (x.shape[1], x.shape[2])
-        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x.flatten(1, 2)], 1)
+        x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x.flatten(1, 2)], 1)
         x = x + resize_position(self.pos_embed, (self.side, self.side), hw, POSITION_MODE)
         for block in self.blocks:
             x = run(block, x, hw, with_cp=with_cp)

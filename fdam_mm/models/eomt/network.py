@@ -125,7 +125,7 @@ class EoMT(TimmModel):
         first = len(self.timm_model.blocks) - self.num_blocks
         for index, block in enumerate(self.timm_model.blocks):
             if index == first:
-                x = torch.cat([self.queries.weight.expand(len(x), -1, -1), x], dim=1)
+                x = torch.cat([self.queries.weight.expand(x.shape[0], -1, -1), x], dim=1)
             mask = None
             masked = index >= first and self.masking.needed(index - first)
             if index >= first and (masked or self.training):
