@@ -97,6 +97,11 @@ class Description:
                 )
             values = {field.name: _frozen(found[field.name]) for field in fields(Description)}
             values["graphs"] = tuple(Graph(**g) for g in values["graphs"])
+            for graph in values["graphs"]:
+                if Path(graph.file).name != graph.file:
+                    raise ExportError(
+                        f"{path} names the graph {graph.file!r}, expected a file beside it"
+                    )
             return Description(**values)
         except (ValueError, KeyError, TypeError) as error:
             if isinstance(error, ExportError):

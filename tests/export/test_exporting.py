@@ -254,6 +254,10 @@ def test_a_description_that_is_none(exported: Path, tmp_path: Path) -> None:
     file.write_text(json.dumps({**found, "format": 99}))
     with pytest.raises(ExportError, match="format 99"):
         load(file)
+    elsewhere = [{**graph, "file": "../model.onnx"} for graph in found["graphs"]]
+    file.write_text(json.dumps({**found, "graphs": elsewhere}))
+    with pytest.raises(ExportError, match=r"the graph '\.\./model\.onnx', expected a file beside"):
+        Description.read(file)
 
 
 def test_a_graph_of_another_export(exported: Path, tmp_path: Path) -> None:

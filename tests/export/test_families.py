@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from support.staged_families import FAMILIES
+from support.tools import ROOT
 from torch import nn
 
 from fdam_mm.apis import load_model
@@ -23,7 +24,7 @@ CASES = {
 def test_a_family_exports(name: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     kind, settings = CASES[name]
-    config = read_config("configs/demo/segformer_demo.py", {})
+    config = read_config(str(ROOT / "configs/demo/segformer_demo.py"), {})
     fdam = dict(att_inv=True, freq_scale=True)
     config.model.backbone = dict(type=kind, fdam=fdam, **settings)
     config.model.decode_head.in_channels = list(settings["embed_dims"])
