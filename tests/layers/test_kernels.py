@@ -307,6 +307,7 @@ def test_the_committed_figures_fit_on_chip() -> None:
     assert {target for row in rows.values() for target in row} == {"sm_80", "sm_90"}
     assert all(f["shared_bytes"] <= 99 << 10 for f in figures)  # of a block on most GPUs
     # FreqScale's tiles are the fastest that were measured, spilled registers or not.
+    assert all(f["spilled_bytes"] < 2 << 10 for f in figures)
     others = [f for name, row in rows.items() if "scale" not in name for f in row.values()]
     assert others and all(f["spilled_bytes"] == 0 for f in others)
 
