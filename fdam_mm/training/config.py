@@ -35,7 +35,8 @@ def read_config(path: str, options: dict[str, Any]) -> Config:
     if file is None:
         if Path(path).is_dir():
             raise UsageError(f"config {path} is a folder, expected a file (.py, .json, .yaml)")
-        known = [str(f.relative_to(SHIPPED)) for f in (SHIPPED / "configs").rglob("*.py")]
+        shipped = (SHIPPED / "configs").rglob("*.py")
+        known = [str(f.relative_to(SHIPPED)) for f in shipped if f.parent.name != "_base_"]
         near = difflib.get_close_matches(path, known, n=3, cutoff=0.4)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise MissingFileError(f"config {path} does not exist{hint}")
