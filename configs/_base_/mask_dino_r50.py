@@ -61,7 +61,8 @@ param_scheduler = dict(
     type="MultiStepLR", begin=0, end=368750, by_epoch=False, milestones=[327778, 355092], gamma=0.1
 )
 default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval=5000, max_keep_ckpts=3, save_last=True)
+    logger=dict(log_metric_by_epoch=False),
+    checkpoint=dict(by_epoch=False, interval=5000, max_keep_ckpts=3, save_last=True),
 )
 log_processor = dict(by_epoch=False)
 auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -22,7 +22,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys=dict(relative_position_bias_table=dict(decay_mult=0.0))),
 )
 default_hooks = dict(
-    logger=dict(interval=20),
+    logger=dict(interval=20, log_metric_by_epoch=False),
     checkpoint=dict(by_epoch=False, interval=100, max_keep_ckpts=2, save_best="coco/bbox_mAP"),
 )
 log_processor = dict(by_epoch=False)

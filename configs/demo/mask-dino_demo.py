@@ -163,7 +163,7 @@ param_scheduler = [
 ]
 default_hooks = dict(
     timer=dict(type="IterTimerHook"),
-    logger=dict(type="LoggerHook", interval=20),
+    logger=dict(type="LoggerHook", interval=20, log_metric_by_epoch=False),
     param_scheduler=dict(type="ParamSchedulerHook"),
     checkpoint=dict(
         type="CheckpointHook", by_epoch=False, interval=max_iters // 3, max_keep_ckpts=2

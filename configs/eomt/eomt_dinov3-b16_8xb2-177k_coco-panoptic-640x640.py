@@ -96,5 +96,8 @@ val_evaluator = [
 test_evaluator = val_evaluator
 param_scheduler = dict(end=177000)
 train_cfg = dict(max_iters=177000, val_interval=10000)
-default_hooks = dict(checkpoint=dict(by_epoch=False, interval=10000, max_keep_ckpts=3))
+default_hooks = dict(
+    logger=dict(log_metric_by_epoch=False),
+    checkpoint=dict(by_epoch=False, interval=10000, max_keep_ckpts=3),
+)
 log_processor = dict(by_epoch=False)

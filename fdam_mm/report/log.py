@@ -32,13 +32,20 @@ class Log:
 
 
 def read_log(work_dir: Path) -> Log:
-    """Read every ``*/vis_data/scalars.json``; where two hold a step, the later one counts."""
+    """Read every ``*/vis_data/scalars.json``; where two hold a step, the later one counts.
+
+    A validation logged by epochs in a training that counts iterations has step 0 each time, and
+    COCO's evaluation says -1 of what it has nothing to measure on: the first stands at the
+    iteration logged before it, the second nowhere.
+    """
     log = Log({}, {}, {}, {})
     for file in sorted(work_dir.glob("*/vis_data/scalars.json")):
+        reached = 0
         for record in _records(file):
             step = record.get("step")
             if isinstance(step, int):
-                _add(log, step, record)
+                _add(log, step or reached, record)
+                reached = max(reached, step)
     return log
 
 
@@ -70,7 +77,8 @@ def _add(log: Log, step: int, record: Mapping[str, Any]) -> None:
         if name.startswith(SPECTRA):
             log.spectra.setdefault(name, {})[step] = value
         elif not trained:
-            log.metrics.setdefault(name, {})[step] = value
+            if value != -1:
+                log.metrics.setdefault(name, {})[step] = value
         elif name == "lr" or name.startswith("lr/"):
             log.rates.setdefault(name, {})[step] = value
         elif "loss" in name:

@@ -45,6 +45,8 @@ def test_builds(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     register_toolkit(config.default_scope)
     with torch.device("meta"):
         model = MODELS.build(config.model)
+    if config.train_cfg.get("type") == "IterBasedTrainLoop":  # or every validation is step 0
+        assert config.default_hooks.logger.log_metric_by_epoch is False
     layers = [m for m in model.modules() if isinstance(m, FreqScale)]
     gates = [m for m in model.modules() if isinstance(m, AttInv) and m.high]
     fdam = carrier(config.model).get("fdam", {})

@@ -93,6 +93,18 @@ def test_a_resumed_and_killed_log(tmp_path: Path) -> None:
     assert thinned({1: 1.0, 2: 3.0, 3: 5.0}, 2) == ([2, 3], [2.0, 5.0])
 
 
+def test_validations_logged_by_epochs_of_a_training_by_iterations(tmp_path: Path) -> None:
+    """Each says step 0, and -1 of objects of a size that is not there."""
+    records = [
+        dict(step=20, loss=3.0), {"step": 0, "coco/AP": 0.1, "coco/AP_s": -1.0},
+        dict(step=40, loss=2.0), {"step": 0, "coco/AP": 0.2, "coco/AP_s": -1.0},
+    ]  # fmt: skip
+    file = tmp_path / "1/vis_data/scalars.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("".join(json.dumps(r) + "\n" for r in records))
+    assert read_log(tmp_path).metrics == {"coco/AP": {20: 0.1, 40: 0.2}}
+
+
 def test_the_command() -> None:
     assert command_line(["fdam train", "my config.py"]) == "fdam train 'my config.py'"
     assert command_line(["tools/train.py", "--amp"]) == "tools/train.py --amp"
