@@ -178,11 +178,12 @@ def _names(groups: Any) -> list[str]:
 
 
 def _groups(names: Sequence[str]) -> Iterator[list[str]]:
-    """Metrics that share a chart: those of one prefix, at most eight."""
-    groups: dict[str, list[str]] = {}
+    """Metrics that share a chart: those of one kind ("coco/bbox", "PQ"), at most eight."""
+    groups: dict[tuple[str, str], list[str]] = {}
     for name in names:
-        groups.setdefault(name.rpartition("/")[0] + name.rpartition("/")[2][:4] * ("/" in name),
-                          []).append(name)  # fmt: skip
+        prefix, _, metric = name.rpartition("/")
+        kind = metric.partition("_")[0] if prefix else ""
+        groups.setdefault((prefix, kind), []).append(name)
     for group in groups.values():
         yield from (group[i : i + _TERMS] for i in range(0, len(group), _TERMS))
 

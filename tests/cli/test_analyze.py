@@ -32,10 +32,12 @@ def analyze(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int | None:
 def test_a_model_of_timm_beside_ours(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    out = tmp_path / "out"
+    out, said = tmp_path / "out", []
+    monkeypatch.setattr("fdam_mm.analysis.models.print_log", lambda text, *_: said.append(text))
     analyze(monkeypatch, TINY, "--images", pictures, "-n", 2, "--against", "timm:test_vit",
             "--out", out)  # fmt: skip
-    assert "no checkpoint: the model is untrained" in capsys.readouterr().out
+    assert said == ["no checkpoint: the model is untrained"]
+    assert capsys.readouterr().out.splitlines()[-1] == str(out / "analysis.html")
     with open(out / "layers.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     models = list(dict.fromkeys(row["model"] for row in rows))
