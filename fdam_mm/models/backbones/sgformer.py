@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from fdam_mm.errors import ConfigError
 from fdam_mm.layers import AttInv
+from fdam_mm.layers.fused import is_exporting
 from fdam_mm.models.fdam_cfg import parse_fdam
 
 from .arguments import check_counts, check_per_stage, check_positive, check_sequence
@@ -184,7 +185,11 @@ class GuidedAttention(nn.Module):
 
     def _merge(self, x: Tensor, significance: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, n, C), the least significant first."""
-        order = significance.flatten(1).argsort(dim=1, stable=True)  # (B, N)
+        significance = significance.flatten(1)  # (B, N)
+        if is_exporting():  # ONNX has no stable sort; its TopK keeps the order of equal values
+            order = significance.topk(significance.shape[1], dim=1, largest=False).indices
+        else:
+            order = significance.argsort(dim=1, stable=True)
         num_tokens, first, merged = order.shape[1], 0, []
         x = x.flatten(1, 2).gather(1, order.unsqueeze(2).expand(-1, -1, x.shape[3]))
         for merge, end in zip(self.merges, self.parts, strict=True):
