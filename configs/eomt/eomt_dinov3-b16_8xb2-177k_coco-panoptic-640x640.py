@@ -1,7 +1,7 @@
 # Panoptic: 80 things and 53 stuff classes, 200 queries, 24 epochs, pictures within squares of 640.
 # The data and PQ work without panopticapi: fdam_mm.panoptic.
 _base_ = [
-    "mmdet::_base_/datasets/coco_panoptic.py",
+    "../_base_/coco_panoptic.py",
     "mmdet::_base_/default_runtime.py",
     "../_base_/eomt.py",
 ]
@@ -65,34 +65,13 @@ train_pipeline = [
     dict(type="FilterAnnotations", min_gt_bbox_wh=(1e-5, 1e-5), by_mask=True, keep_empty=False),
     dict(type="PackDetInputs"),
 ]
-test_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="Resize", scale=image_size, keep_ratio=True),
-    dict(type="LoadCocoPanoptic"),
-    dict(
-        type="PackDetInputs",
-        meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
-    ),
-]
-train_dataloader = dict(
-    sampler=dict(type="InfiniteSampler", shuffle=True),
-    # pictures without things have stuff to learn from
-    dataset=dict(pipeline=train_pipeline, filter_cfg=dict(filter_empty_gt=False, min_size=32)),
-)
+test_pipeline = [*_base_.test_pipeline]
+test_pipeline[1] = dict(type="Resize", scale=image_size, keep_ratio=True)
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = [
-    dict(
-        type="CocoPanopticQuality",
-        ann_file="data/coco/annotations/panoptic_val2017.json",
-        seg_prefix="data/coco/annotations/panoptic_val2017/",
-    ),
-    dict(
-        type="CocoMetric",
-        ann_file="data/coco/annotations/instances_val2017.json",
-        metric=["segm"],
-    ),
-]
+val_evaluator = [*_base_.val_evaluator]
+val_evaluator[1] = dict(_base_.val_evaluator[1], metric=["segm"])
 test_evaluator = val_evaluator
 param_scheduler = dict(end=177000)
 train_cfg = dict(max_iters=177000, val_interval=10000)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from fdam_mm.report.charts import COLOURS, line_chart, svg_figure, to_svg
+from fdam_mm.report.charts import COLOURS, line_chart, style_axes, svg_figure, to_svg
 
 from .measuring import LayerMeasures
 from .responses import Response
@@ -76,11 +76,8 @@ def _responses(layers: Mapping[str, LayerMeasures]) -> str:
             axes.fill_between(
                 x, mean - deviation, mean + deviation, color=colour, alpha=0.13, linewidth=0
             )
-        axes.set(xlabel="frequency / π", xlim=(0, 1))
-        axes.set_title("log(1 + |F(A)|) of its attention", fontsize=10, loc="left")
-        axes.grid(color="#e6e8eb", linewidth=0.7)
-        axes.tick_params(labelsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
+        title = "log(1 + |F(A)|) of its attention"
+        style_axes(axes, title, xlabel="frequency / π", xlim=(0, 1))
         figure.legend(loc="outside lower center", ncols=2, fontsize=7.5, frameon=False)
         return to_svg(figure)
 

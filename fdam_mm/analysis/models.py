@@ -10,7 +10,7 @@ from torch import nn
 
 from fdam_mm.apis import load_model, predict
 from fdam_mm.apis.loading import usable_device
-from fdam_mm.checkpoints import load, unwrap
+from fdam_mm.checkpoints import load
 from fdam_mm.errors import CheckpointMismatchError, PictureError, UsageError
 
 _TIMM = "timm:"
@@ -57,7 +57,8 @@ def _of_timm(
     name: str, checkpoint: str | None, device: str | None, allow_pickle: bool
 ) -> Analysed:
     import timm
-    from timm.models import clean_state_dict
+
+    from fdam_mm.models.backbones.timm_model import state_for_timm
 
     if not timm.is_model(name):
         family = name.partition(".")[0].partition("_")[0]
@@ -67,7 +68,7 @@ def _of_timm(
     if checkpoint is None:
         print_log("no checkpoint: the model is untrained", "current", 30)
     else:
-        state = clean_state_dict(dict(unwrap(load(checkpoint, allow_pickle))))
+        state = state_for_timm(load(checkpoint, allow_pickle), checkpoint)
         given = dict(pretrained=True, pretrained_cfg_overlay=dict(state_dict=state))
     try:
         model = timm.create_model(name, num_classes=0, **given)

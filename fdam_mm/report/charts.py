@@ -30,16 +30,21 @@ def line_chart(
                 x, y, _DASHES[dash], color=COLOURS[colour], label=_shown(name), linewidth=1.4,
                 marker="o" if len(x) < 25 else "", markersize=3,
             )  # fmt: skip
-        axes.set(xlabel=xlabel, ylabel=ylabel, **settings)
-        axes.set_title(title, fontsize=10, loc="left")
-        axes.grid(color="#e6e8eb", linewidth=0.7)
-        axes.tick_params(labelsize=8)
+        style_axes(axes, title, xlabel=xlabel, ylabel=ylabel, **settings)
         if "xlim" not in settings:
             axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.spines[["top", "right"]].set_visible(False)
         if len(lines) > 1:
             figure.legend(loc="outside lower center", ncols=3, fontsize=7.5, frameon=False)
         return to_svg(figure)
+
+
+def style_axes(axes: Any, title: str, **settings: Any) -> None:
+    """How all axes of lines look; ``settings`` are matplotlib's of axes."""
+    axes.set(**settings)
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.grid(color="#e6e8eb", linewidth=0.7)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def matrix_chart(shares: np.ndarray) -> str:

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 from support.tools import TINY
 
 from fdam_mm.cli.main import main
@@ -76,3 +77,12 @@ def test_what_is_refused(
     with pytest.raises(SystemExit, match=message):
         analyze(monkeypatch, *arguments, "--images", pictures, "--out", out)
     assert not out.exists()
+
+
+def test_a_checkpoint_without_weights_is_no_reason_to_download(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_file({}, tmp_path / "empty.safetensors")
+    with pytest.raises(SystemExit, match=r"empty\.safetensors holds no tensors"):
+        analyze(monkeypatch, "timm:test_vit", tmp_path / "empty.safetensors",
+                "--images", pictures, "--out", tmp_path / "out")  # fmt: skip

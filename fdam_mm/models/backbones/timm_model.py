@@ -207,7 +207,7 @@ def _check(model_name: str, pretrained: bool | str, frozen: Sequence[str]) -> No
 
 
 def _read(file: str, allow_pickle: bool) -> dict[str, Tensor]:
-    """The state dict in ``file``; averaged weights first, as timm prefers them."""
+    """:func:`state_for_timm` of ``file``."""
     try:
         checkpoint = load(file, allow_pickle)
     except UnsafeCheckpointError as error:
@@ -216,10 +216,19 @@ def _read(file: str, allow_pickle: bool) -> dict[str, Tensor]:
             "own. If you trust its source, set allow_pickle=True of the backbone: "
             "--cfg-options model.backbone.allow_pickle=True"
         ) from error
+    return state_for_timm(checkpoint, file)
+
+
+def state_for_timm(checkpoint: Mapping[str, Any], origin: str) -> dict[str, Tensor]:
+    """The weights in a checkpoint, under timm's keys; averaged ones first, as timm prefers them.
+
+    Raises:
+        CheckpointMismatchError: There are none; timm would look elsewhere, on the network.
+    """
     averaged = next((checkpoint[k] for k in _AVERAGED if checkpoint.get(k)), None)
     state = clean_state_dict(averaged or unwrap(checkpoint))
-    if not state:  # timm would look elsewhere
-        raise CheckpointMismatchError(f"{file} holds no tensors")
+    if not state:
+        raise CheckpointMismatchError(f"{origin} holds no tensors")
     return state
 
 
