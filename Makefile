@@ -12,7 +12,7 @@ QUICK := tests/layers tests/inject tests/checkpoints/test_fitting.py tests/check
 # A module's tests share their trainings. The last modules are short, those of most tests are not.
 PARALLEL := -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
-.PHONY: help demo demo-maskdino demo-dota test check test-torch test-gpu bench-gpu lint format types coverage install light clean
+.PHONY: help demo demo-maskdino demo-dota test check test-torch test-gpu bench-gpu docs lint format types coverage install light clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -29,7 +29,7 @@ demo-dota: install  ## the same with a small LSKNet detector: rotated boxes
 # Waits for other processes end too late on a machine that does much else: tried once more.
 RERUN := --reruns 1 --only-rerun "too long" --only-rerun TimeoutExpired
 
-test: install lint types  ## lint, types and all tests, in JOBS processes
+test: install lint types docs  ## lint, types, the docs and all tests, in JOBS processes
 	$(VENV)/bin/python -m pytest $(PARALLEL) $(RERUN)
 
 check: light lint types  ## lint, types and the quick tests: two minutes, without mmcv
@@ -49,6 +49,9 @@ test-gpu: install  ## all tests that need an NVIDIA GPU
 bench-gpu: install  ## time the layers and their kernels on an NVIDIA GPU; writes work_dirs/gpu/
 	@$(HAS_GPU)
 	$(VENV)/bin/python benchmarks/gpu.py --out work_dirs/gpu
+
+docs: light  ## the site of docs/, in build/docs; warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --quiet -f tools/docs/mkdocs.yml
 
 lint: light
 	$(VENV)/bin/ruff check .

@@ -3,7 +3,7 @@
 #
 #   tools/install.sh [--light] [FOLDER]       default: .venv
 #
-# --light leaves mmcv and the toolkits out: what lint, types and the quick tests need.
+# --light leaves mmcv and the toolkits out: what lint, types, the docs and the quick tests need.
 # torch comes first, because mmcv is compiled against it: seconds where PIP_FIND_LINKS points to a
 # folder that holds its wheel, else minutes, said before they start. With an NVIDIA GPU, or
 # FORCE_CUDA=1, mmcv gets its CUDA operations, for the GPUs seen or TORCH_CUDA_ARCH_LIST
@@ -24,7 +24,7 @@ fail() { printf '\ninstall: %s\n' "$*" >&2; exit 1; }
 step() { printf '\n[%s/5] %s\n' "$1" "$2"; }
 pinned() { grep -E "^($1)==" "$root/requirements.txt"; }
 for_light="numpy|pillow|opencv-python-headless|pycocotools|safetensors|shapely|tqdm|timm|onedl-mmengine"
-for_light+="|pytest|pytest-xdist|hypothesis|ruff|mypy"
+for_light+="|pytest|pytest-xdist|hypothesis|ruff|mypy|mkdocs-material|mkdocstrings|mkdocstrings-python"
 
 case "${1:-}" in -h|--help) sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;; esac
 [[ $venv = /* ]] || venv=$PWD/$venv

@@ -1,24 +1,24 @@
-"""The Python that README.md shows, run as it stands."""
+"""The Python that README.md and the pages without a test of their own show, run as it stands."""
 
-import re
 from pathlib import Path
 
 import pytest
 import torch
+from support.pages import Block, blocks
 from support.tools import ROOT
 
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-SNIPPETS = [block for block in BLOCKS if "import" in block.splitlines()[0]]
-CONFIGS = [block for block in BLOCKS if block.startswith("_base_")]
+PAGES = [ROOT / "README.md", *(ROOT / f"docs/{n}.md" for n in ("first_result", "checkpoints"))]
+SNIPPETS = [block for page in PAGES for block in blocks(page) if block.language == "python"]
+CONFIGS = [block.text for block in blocks(ROOT / "docs/train.md") if block.language == "python"]
 
 
-@pytest.mark.parametrize("code", SNIPPETS, ids=lambda code: code.splitlines()[0])
-def test_snippet(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("block", SNIPPETS, ids=str)
+def test_snippet(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save(
         dict(state_dict={"backbone.blocks.0.attn.lf_gamma": torch.ones(1)}), "fdam_deit3_b.pth"
     )
-    exec(code, {})
+    exec(block.text, {})
 
 
 def test_extended_config(tmp_path: Path) -> None:
