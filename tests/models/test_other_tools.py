@@ -5,18 +5,18 @@ that the tool at hand is what sees a grid first.
 """
 
 import io
-import itertools
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 
 import pytest
 import torch
+from support.wrapped_linears import WRAPPERS, Lora, linears, wrap_linears
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call, grad, hessian, jvp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.utils import parametrizations, prune
+from torch.nn.utils import prune
 
 from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.layers.fourier import _cached_grid
@@ -273,89 +273,10 @@ def test_quantize_dynamic(case: tuple[nn.Module, Tensor]) -> None:
         assert (ours - expected).norm() < 0.1 * expected.norm()
 
 
-class Lora(nn.Module):
-    """A linear with a low-rank update beside it; ``weight`` is the old one, as peft has it."""
-
-    def __init__(self, base: nn.Linear) -> None:
-        super().__init__()
-        self.base = base
-        self.down = nn.Linear(base.in_features, 2, bias=False)
-        self.up = nn.Linear(2, base.out_features, bias=False)
-
-    weight = property(lambda self: self.base.weight)
-    bias = property(lambda self: self.base.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.base(x) + self.up(self.down(x))
-
-    def merged(self) -> Tensor:
-        return self.base.weight + self.up.weight @ self.down.weight
-
-
-class Halved(nn.Module):
-    def forward(self, weight: Tensor) -> Tensor:
-        return weight / 2
-
-
-def _lora(linear: nn.Linear) -> tuple[nn.Module, Tensor]:
-    lora = Lora(linear)
-    return lora, lora.merged().detach()
-
-
-def _pruned(linear: nn.Linear) -> tuple[nn.Module, Tensor]:
-    prune.l1_unstructured(linear, "weight", amount=0.5)
-    with torch.no_grad():
-        linear.weight_orig.mul_(3)  # as an optimizer would, after pruning
-    return linear, linear.weight_orig.detach() * linear.weight_mask
-
-
-def _parametrized(linear: nn.Linear) -> tuple[nn.Module, Tensor]:
-    torch.nn.utils.parametrize.register_parametrization(linear, "weight", Halved())
-    return linear, linear.weight.detach()
-
-
-def _weight_norm(linear: nn.Linear) -> tuple[nn.Module, Tensor]:
-    parametrizations.weight_norm(linear)
-    with torch.no_grad():
-        linear.parametrizations.weight.original0.mul_(2)
-    return linear, linear.weight.detach()
-
-
-def _hooked(linear: nn.Linear) -> tuple[nn.Module, Tensor]:
-    """An output hook that adds what a weight twice as large would."""
-    weight = linear.weight.detach()
-    linear.register_forward_hook(lambda _, args, out: out + nn.functional.linear(args[0], weight))
-    return linear, 2 * weight
-
-
-def _replaced_forward(linear: nn.Linear) -> tuple[nn.Module, Tensor]:
-    """As accelerate hooks into a module."""
-    weight, bias = linear.weight.detach() * 2, linear.bias
-    linear.forward = lambda x: nn.functional.linear(x, weight, bias)
-    return linear, weight
-
-
-def _linears(model: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Linear]]:
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if type(child) is nn.Linear:
-                yield parent, name, child
-
-
-@pytest.mark.parametrize(
-    "wrap", [_lora, _pruned, _parametrized, _weight_norm, _hooked, _replaced_forward]
-)
+@pytest.mark.parametrize("wrap", WRAPPERS)
 def test_wrapped_linears(case: tuple[nn.Module, Tensor], wrap: Callable) -> None:
     """A wrapper around every linear computes what the merged weights do."""
-    wrapped, merged = deepcopy(case[0]), deepcopy(case[0])
-    count = itertools.count()
-    pairs = zip(list(_linears(wrapped)), list(_linears(merged)), strict=True)
-    for (parent, name, linear), (_, _, plain) in pairs:
-        replacement, weight = wrap(linear)
-        setattr(parent, name, replacement)
-        plain.weight.data = weight
-        next(count)
-    assert next(count) >= 6  # the gates and the routing are among them
+    wrapped, merged = wrap_linears(case[0], wrap)
     _close(wrapped(case[1]), merged(case[1]), 1e-3)
 
 
@@ -383,7 +304,7 @@ def test_wrapped_layers_in_16_bit(dtype: torch.dtype) -> None:
     x = torch.full((1, 6, 32), 500.0, dtype=dtype)  # squared, beyond fp16
     v, y = torch.randn(2, 1, 6, 32).to(dtype)
     expected = att_inv(x, v, y), freq_scale(v, (2, 3))
-    for parent, name, linear in (*_linears(att_inv), *_linears(freq_scale)):
+    for parent, name, linear in (*linears(att_inv), *linears(freq_scale)):
         wrapped = Lora(linear).to(dtype)
         nn.init.zeros_(wrapped.up.weight)
         setattr(parent, name, wrapped)

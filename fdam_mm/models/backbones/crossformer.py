@@ -92,7 +92,8 @@ class PatchMerging(nn.Module):
 class PositionBias(nn.Module):
     """Dynamic position bias: an MLP makes a bias from the offset between two tokens of a group.
 
-    Shape: the group's (rows, cols) -> (h, N, N), query before key.
+    Shape: the group's (rows, cols), on the device and in the precision of ``like`` -> (h, N, N),
+    query before key.
     """
 
     def __init__(self, dim: int, num_heads: int) -> None:
@@ -103,13 +104,12 @@ class PositionBias(nn.Module):
             for width in (dim, dim, num_heads)
         )
 
-    def forward(self, rows: int, cols: int) -> Tensor:
-        weight = self.proj.weight
-        sides = [torch.arange(1 - side, side, device=weight.device) for side in (rows, cols)]
-        x = self.proj(torch.cartesian_prod(*sides).to(weight))  # (2 rows - 1) * (2 cols - 1)
+    def forward(self, rows: int, cols: int, like: Tensor) -> Tensor:
+        sides = [torch.arange(1 - side, side, device=like.device) for side in (rows, cols)]
+        x = self.proj(torch.cartesian_prod(*sides).to(like))  # (2 rows - 1) * (2 cols - 1)
         for layer in self.layers:
             x = layer(x)
-        row, col = (torch.arange(side, device=weight.device) for side in (rows, cols))
+        row, col = (torch.arange(side, device=like.device) for side in (rows, cols))
         down = row[:, None, None, None] - row[:, None] + rows - 1  # (rows, 1, rows, 1)
         right = col[:, None, None] - col + cols - 1  # (cols, 1, cols)
         index = down * (2 * cols - 1) + right  # (rows, cols, rows, cols)
@@ -172,7 +172,7 @@ class GroupAttention(nn.Module):
         """(B, G, N, C), and what to add for each key (1, G, N) -> (B, G, N, C)."""
         qkv = self.qkv(x).unflatten(3, (3, self.num_heads, -1))
         q, k, v = qkv.permute(3, 0, 1, 4, 2, 5).unbind(0)  # (B, G, h, N, c)
-        bias = self.position(rows, cols).to(q.dtype)  # (h, N, N)
+        bias = self.position(rows, cols, x).to(q.dtype)  # (h, N, N)
         # Four axes, as exporters want it: groups join the batch, or the heads where masks differ
         if mask is None:
             q, k, values = (t.flatten(0, 1) for t in (q, k, v))

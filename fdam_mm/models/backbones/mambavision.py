@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fdam_mm.errors import ConfigError
+from fdam_mm.layers.children import bias_of
 from fdam_mm.layers.selective_scan import selective_scan
 from fdam_mm.models.fdam_cfg import parse_fdam
 
@@ -109,7 +110,7 @@ class Mixer(nn.Module):
             F.silu(conv(t)).transpose(1, 2) for conv, t in ((self.conv_x, u), (self.conv_z, z))
         )
         step, b, c = self.scan_proj(u).split(self.sections, dim=2)
-        step = F.softplus(self.step_proj(step) + self.step_proj.bias)
+        step = F.softplus(bias_of(self.step_proj, step) + self.step_proj(step))
         y = selective_scan(u, step, -self.log_rates.exp(), b, c) + self.skip * u
         out = self.out_proj(torch.cat([y.to(z.dtype), z], 2))
         return from_windows(out, self.window_size, (x.shape[1], x.shape[2]))

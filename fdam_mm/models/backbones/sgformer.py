@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from fdam_mm.errors import ConfigError
 from fdam_mm.layers import AttInv
+from fdam_mm.layers.children import part_of
 from fdam_mm.layers.fused import is_exporting
 from fdam_mm.models.fdam_cfg import parse_fdam
 
@@ -160,7 +161,7 @@ class GuidedAttention(nn.Module):
         **att_inv: Any,
     ) -> None:
         super().__init__()
-        self.num_heads, self.parts = num_heads, parts
+        self.num_heads, self.groups, self.parts = num_heads, groups, parts
         self.scale = (dim // num_heads) ** -0.5
         self.q = nn.Linear(dim, dim)
         self.kv1 = nn.Linear(dim, dim)
@@ -192,9 +193,9 @@ class GuidedAttention(nn.Module):
             order = significance.argsort(dim=1, stable=True)
         num_tokens, first, merged = order.shape[1], 0, []
         x = x.flatten(1, 2).gather(1, order.unsqueeze(2).expand(-1, -1, x.shape[3]))
-        for merge, end in zip(self.merges, self.parts, strict=True):
+        for merge, size, end in zip(self.merges, self.groups, self.parts, strict=True):
             last = int(num_tokens * end)
-            part = x[:, first:last][:, _whole_groups(last - first, merge.in_features, x.device)]
+            part = x[:, first:last][:, _whole_groups(last - first, size, x.device)]
             merged.append(merge(part.transpose(2, 3)).squeeze(3))  # (B, groups, C)
             first = last
         return torch.cat(merged, 1)
@@ -257,7 +258,7 @@ def split_heads(x: Tensor, num_heads: int) -> Tensor:
 
 def values_of(kv: nn.Linear, x: Tensor) -> Tensor:
     """The value half of ``kv(x)``."""
-    return kv(x).chunk(2, -1)[1]
+    return part_of(kv, x, lambda both: both.chunk(2, -1)[1])
 
 
 class Block(nn.Module):

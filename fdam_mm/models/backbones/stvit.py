@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from fdam_mm.errors import ConfigError
 from fdam_mm.layers import AttInv
+from fdam_mm.layers.children import part_of, without_bias
 from fdam_mm.models.fdam_cfg import parse_fdam
 
 from .arguments import check_flags, check_numbers, check_per_stage, check_positive, check_sequence
@@ -131,8 +132,8 @@ class SuperTokenAttention(nn.Module):
         if not (self.att_inv.low or self.att_inv.high):
             return out
         y = from_cells(shares @ to_neighbours(y), self.cell_size, hw)
-        added = self.att_inv(x, self._values(x), y) - y
-        return out + F.linear(added, self.proj.weight)
+        added = self.att_inv(x, part_of(self.qkv, x, self._values), y) - y
+        return out + without_bias(self.proj, added)
 
     def _shares(self, pixels: Tensor) -> Tensor:
         """Of each pixel (B, Y, X, P, C), how much belongs to the nine cells around: (..., P, 9).
@@ -157,14 +158,9 @@ class SuperTokenAttention(nn.Module):
         v, y = (t.transpose(1, 2).flatten(2).view_as(x) for t in (v, y))
         return v, y
 
-    def _values(self, x: Tensor) -> Tensor:
-        """The value projection of (B, H, W, C)."""
-        heads = (self.num_heads, 3, -1)
-        weight = self.qkv.weight.unflatten(0, heads)[:, 2].flatten(0, 1)
-        bias = self.qkv.bias
-        return F.linear(
-            x, weight, None if bias is None else bias.unflatten(0, heads)[:, 2].flatten()
-        )
+    def _values(self, qkv: Tensor) -> Tensor:
+        """Those of what ``qkv`` returns: (..., 3C) -> (..., C)."""
+        return qkv.unflatten(-1, (self.num_heads, 3, -1))[..., 2, :].flatten(-2)
 
 
 def to_cells(x: Tensor, size: int) -> Tensor:

@@ -7,11 +7,11 @@ nothing is reduced (the ``query`` reading).
 
 from typing import Any
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from fdam_mm.inject.adapter import AttentionAdapter, BlockAdapter, Call, Grid, register_adapter
 from fdam_mm.inject.families.rows import rows_of_windows
+from fdam_mm.layers.children import part_of
 
 from .qkv import QKVAttention
 
@@ -30,11 +30,7 @@ class ReducedAttention(AttentionAdapter):
     def v(self, call: Call) -> Tensor:
         if self.values is not None:
             return super().v(call)
-        x, kv = self.x(call), call.attn.kv
-        if type(kv) is not nn.Linear or kv._forward_hooks or kv._forward_pre_hooks:
-            return kv(x)[..., self.dim :]  # more than a product: LoRA, quantisation, pruning
-        bias = None if kv.bias is None else kv.bias[self.dim :]
-        return F.linear(x, kv.weight[self.dim :], bias)
+        return part_of(call.attn.kv, self.x(call), lambda both: both[..., self.dim :])
 
 
 @register_adapter("timm.models.twins.LocallyGroupedAttn")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fdam_mm.inject.adapter import AttentionAdapter, BlockAdapter, Site, register_adapter, widths
+from fdam_mm.layers.children import bias_of
 
 
 @register_adapter(
@@ -41,8 +42,8 @@ def _attend(attn: Any, x: Tensor, bias: Tensor) -> Tensor:
     """Windows (B, n, P, C) -> (B, n, P, C), before the output projection."""
     q, k, value = attn.qkv(x).chunk(3, dim=-1)
     cosine = getattr(attn, "logit_scale", None)
-    if cosine is not None and attn.qkv.bias is not None:
-        k = k - attn.qkv.bias.chunk(3)[1]  # V2 has no bias of the keys
+    if cosine is not None:
+        k = k - bias_of(attn.qkv, x).chunk(3)[1]  # V2 has no bias of the keys
     q, k, v = (t.unflatten(-1, (attn.num_heads, -1)).transpose(-3, -2) for t in (q, k, value))
     scale = None
     if cosine is not None:
