@@ -37,7 +37,8 @@ def load_model(
 
     Args:
         config_or_work_dir: A config file, a loaded config, or the work folder of a training, which
-            stands for the config in it and for its best, else its newest checkpoint.
+            stands for the config in it and for its best, else its newest checkpoint (beside a
+            ``delta`` for the config alone).
         checkpoint: File or address; foreign layouts are converted, and it must fit. None takes the
             work folder's; with a config alone the model stays untrained, and the log says so.
         device: Where the model runs; None takes the GPU if there is one.
@@ -61,7 +62,7 @@ def load_model(
     if precision not in (None, *_DTYPES):
         raise UsageError(f"precision is {precision!r}, expected one of {', '.join(_DTYPES)}")
     where = usable_device(device)
-    config, checkpoint = _resolve(config_or_work_dir, checkpoint, options or {})
+    config, checkpoint = _resolve(config_or_work_dir, checkpoint, options or {}, delta is None)
     require_operations(config, where.type, "model")
     model: Any = build_model(config)
     model.dataset_meta = _lower(metainfo(config))
@@ -90,15 +91,21 @@ def autocast_of(model: nn.Module) -> torch.autocast:
 
 
 def _resolve(
-    source: str | Path | Config, checkpoint: str | Path | None, options: dict[str, Any]
+    source: str | Path | Config,
+    checkpoint: str | Path | None,
+    options: dict[str, Any],
+    whole: bool,
 ) -> tuple[Config, str | Path | None]:
+    """The config and the checkpoint to load; ``whole`` takes that of a work folder for None."""
     if isinstance(source, Config):
         source = source.copy()
         source.merge_from_dict(options)
         return source, checkpoint
     if Path(source).is_dir():
         folder = Path(source)
-        source, checkpoint = find_config(folder), checkpoint or find_checkpoint(folder)
+        source = find_config(folder)
+        if checkpoint is None and whole:
+            checkpoint = find_checkpoint(folder)
     return read_config(str(source), options), checkpoint
 
 

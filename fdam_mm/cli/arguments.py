@@ -83,6 +83,16 @@ def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = 
     )
 
 
+def add_delta_argument(parser: argparse.ArgumentParser) -> None:
+    """``--delta``, of the tools that use a model as :func:`fdam_mm.apis.load_model` loads it."""
+    parser.add_argument(
+        "--delta",
+        metavar="FILE",
+        help="delta.safetensors of a fine-tuning, over the checkpoint it started from (default "
+        "the config's load_from, else its init_cfg)",
+    )
+
+
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of training and testing."""
     add_config_arguments(parser)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fdam_mm.errors import UsageError
 
-from .arguments import parser
+from .arguments import add_delta_argument, parser
 from .errors import clear_errors
 
 _DESCRIPTION = "Predict pictures, folders and GeoTIFFs of any size, and write a file for each."
@@ -21,8 +21,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments.add_argument("model", help="work folder of a training, or a config file")
     arguments.add_argument("inputs", nargs="+", help="pictures, folders or globs; GeoTIFFs too")
     arguments.add_argument(
-        "--checkpoint", help="file; needed with a config, default the work folder's best"
+        "--checkpoint",
+        help="file; needed with a config, default the work folder's best; with --delta its base",
     )
+    add_delta_argument(arguments)
     arguments.add_argument("--out", type=Path, required=True, help="folder for the results")
     arguments.add_argument(
         "--labels", choices=("coco", "yolo", "labelme", "masks", "dota"),
@@ -46,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fdam_mm.apis.labelling import save_labels
     from fdam_mm.training.config import require_folder
 
-    if args.checkpoint is None and not Path(args.model).is_dir():
+    if not (args.checkpoint or args.delta or Path(args.model).is_dir()):
         raise UsageError(f"{args.model} is no work folder: pass --checkpoint FILE with a config")
     if not 0 <= args.score <= 1:
         raise UsageError(f"--score is {args.score}, expected a number from 0 to 1")
@@ -56,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
         raise UsageError(f"--out {args.out} is there and not empty; name a new folder")
     model = load_model(
-        args.model, args.checkpoint, args.device, precision=args.precision,
+        args.model, args.checkpoint, args.device, precision=args.precision, delta=args.delta,
         allow_pickle=args.allow_pickle,
     )  # fmt: skip
     results = predict(model, args.inputs, args.batch_size, args.tile, args.overlap, args.tta)

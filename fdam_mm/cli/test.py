@@ -6,6 +6,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from fdam_mm.apis.deltas import load_with_delta
+from fdam_mm.checkpoints.delta import read_delta
 from fdam_mm.checkpoints.loading import allowing_pickle
 from fdam_mm.data.loading.unlabelled import find_files
 from fdam_mm.errors import UsageError
@@ -16,8 +18,9 @@ from fdam_mm.toolkits.scope import scope_of, toolkit_scope
 from fdam_mm.training.building import build_runner
 from fdam_mm.training.config import require_data, require_folder, require_parts
 from fdam_mm.training.teardown import end_together
+from fdam_mm.training.unwrapping import bare_model
 
-from .arguments import add_run_arguments, parser
+from .arguments import add_delta_argument, add_run_arguments, parser
 from .errors import clear_errors
 from .run_config import run_config
 
@@ -30,7 +33,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         "fdam_deit3_b.pth --show-dir work_dirs/pictures",
     )
     add_run_arguments(arguments)
-    arguments.add_argument("checkpoint", help="checkpoint file; foreign layouts are converted")
+    arguments.add_argument(
+        "checkpoint", nargs="?", help="checkpoint file; foreign layouts are converted"
+    )
+    add_delta_argument(arguments)
     arguments.add_argument(
         "--out",
         help="write predictions: a folder (mmseg), a .npz file (mmrotate; for dota_submit.py) or "
@@ -48,7 +54,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments.add_argument("--tta", action="store_true", help="test-time augmentation")
     args = arguments.parse_args(argv)
     config = run_config(args)
-    config.load_from, config.resume = args.checkpoint, False
+    if not (args.checkpoint or args.delta):
+        raise UsageError("pass the checkpoint to evaluate, or --delta FILE of a fine-tuning")
+    base = args.checkpoint or config.get("load_from")
+    config.load_from, config.resume = None if args.delta else base, False
     require_parts(config, "model", "test_dataloader", "test_cfg", "test_evaluator")
     if args.tta:
         augment(config)
@@ -64,8 +73,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         save_pictures(config, args.show_dir)
     if args.amp:
         config.test_cfg.fp16 = True
-    with allowing_pickle(config.get("allow_pickle", False)):
-        build_runner(config).test()
+    allow_pickle = config.get("allow_pickle", False)
+    with allowing_pickle(allow_pickle):
+        runner = build_runner(config)
+        if args.delta:
+            model = bare_model(runner.model)
+            load_with_delta(model, config, base, read_delta(args.delta), allow_pickle)
+        runner.test()
     end_together()
 
 

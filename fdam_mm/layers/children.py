@@ -5,6 +5,7 @@ what its ``weight`` holds.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -40,17 +41,17 @@ def call(module: nn.Module, x: Tensor) -> Tensor:
     return functional_call(module, others, (x,)) if others else module(x)
 
 
-def bias_of(linear: nn.Module, x: Tensor) -> Tensor:
-    """What ``linear`` adds to every product, (C_out,): what it makes of zeros like ``x`` (..., C)."""
+def bias_of(linear: Any, x: Tensor) -> Tensor:
+    """What ``linear``, given ``x`` (..., C), adds to its product: what it makes of zeros."""
     return linear.bias if is_plain(linear) else linear(x.new_zeros(1, x.shape[-1]))[0]
 
 
-def without_bias(linear: nn.Module, x: Tensor) -> Tensor:
+def without_bias(linear: Any, x: Tensor) -> Tensor:
     """``linear(x)`` without its bias: (..., C) -> (..., C_out)."""
     return F.linear(x, linear.weight) if is_plain(linear, None) else linear(x) - bias_of(linear, x)
 
 
-def part_of(linear: nn.Module, x: Tensor, choose: Callable[[Tensor], Tensor]) -> Tensor:
+def part_of(linear: Any, x: Tensor, choose: Callable[[Tensor], Tensor]) -> Tensor:
     """``choose(linear(x))`` without computing the rest, where that can be.
 
     Args:

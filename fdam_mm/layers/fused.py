@@ -21,6 +21,16 @@ def is_exporting() -> bool:
     return torch.compiler.is_exporting() or torch.jit.is_tracing()
 
 
+def is_transformed() -> bool:
+    """Whether a transform of ``torch.func`` is at work, whose tensors nothing is written into."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def is_in_forward_mode() -> bool:
+    """Whether tensors may carry tangents (``torch.autograd.forward_ad``)."""
+    return torch.autograd.forward_ad._current_level >= 0
+
+
 def keep_inputs(ctx: Any, inputs: Tensors, output: Tensor) -> None:
     """``setup_context`` of a Function that keeps its inputs and nothing else."""
     ctx.save_for_backward(*inputs)

@@ -1,66 +1,26 @@
 """The selective scan of Mamba (arXiv 2312.00752) in plain PyTorch, chunked and parallel.
 
-Legend of the shape comments: ``...`` any leading dimensions, L steps in n chunks of T, C channels,
-D channels of the sequence, N states of each.
+Legend of the shape comments: ``...`` any leading dimensions, L steps in n chunks of T, D channels
+of the sequence, N states of each.
 """
 
+from functools import partial
 from math import isqrt
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from .autocast import at_least_float32, float32_island
-from .fused import is_exporting
-
-
-class _LinearRecurrence(torch.autograd.Function):
-    """:func:`_scan` that keeps ``decay`` and its result; its gradient is a scan the other way."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(decay: Tensor, drive: Tensor, reverse: bool) -> Tensor:
-        return _scan(decay, drive, reverse)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, bool], output: Tensor) -> None:
-        decay, _, ctx.reverse = inputs
-        ctx.save_for_backward(decay, output)
-        ctx.save_for_forward(decay, output)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        decay, states = ctx.saved_tensors
-        grad_drive = linear_recurrence(_delayed(decay, not ctx.reverse), grad, not ctx.reverse)
-        return grad_drive * _delayed(states, ctx.reverse), grad_drive, None
-
-    @staticmethod
-    def jvp(ctx: Any, decay_t: Tensor | None, drive_t: Tensor | None, _: None) -> Tensor:
-        decay, states = ctx.saved_tensors
-        parts = [decay_t * _delayed(states, ctx.reverse)] if decay_t is not None else []
-        parts += [drive_t] if drive_t is not None else []
-        drive: Any = sum(parts)
-        return _scan(decay, drive, ctx.reverse)
-
-
-def linear_recurrence(decay: Tensor, drive: Tensor, reverse: bool = False) -> Tensor:
-    """``h_t = decay_t * h_{t-1} + drive_t`` with ``h_{-1} = 0``; backwards in time if ``reverse``.
-
-    About 4 sqrt(L) steps in place of L. Products of decays are formed within a chunk alone and
-    never divided by, so decays in [0, 1] cannot overflow and vanish gracefully.
-
-    Args:
-        decay: (..., L, C).
-        drive: The same shape.
-        reverse: ``h_t = decay_t * h_{t+1} + drive_t``, from the last step to the first.
-
-    Returns:
-        All ``h``, (..., L, C).
-    """
-    if is_exporting():
-        return _scan(decay, drive, reverse)
-    return _LinearRecurrence.apply(decay, drive, reverse)
+from .fused import (
+    is_differentiated,
+    is_exporting,
+    is_in_forward_mode,
+    is_transformed,
+    plain_backward,
+)
+from .linear_recurrence import carries, linear_recurrence
 
 
 def selective_scan(
@@ -87,60 +47,169 @@ def selective_scan(
         (..., L, D) in at least float32.
     """
     with float32_island(u):
-        u, step, a, b, c = map(at_least_float32, (u, step, a, b, c))
-        decay = torch.exp(step.unsqueeze(-1) * a.unsqueeze(-3))  # (..., L, D, N)
-        drive = (step * u).unsqueeze(-1) * b.unsqueeze(-2)
-        states = linear_recurrence(decay.flatten(-2), drive.flatten(-2), reverse)
-        return (states.view_as(drive) * c.unsqueeze(-2)).sum(-1)
+        inputs = _common(*map(at_least_float32, (u, step, a, b, c)))
+        # With one state there is little to hold in a cache; on a GPU there would be more launches.
+        if u.device.type != "cpu" or a.shape[-1] == 1 or u.numel() == 0 or _is_watched():
+            return _plain_scan(*inputs, reverse=reverse)
+        return _SelectiveScan.apply(*inputs, reverse)[0]
 
 
-def _scan(decay: Tensor, drive: Tensor, reverse: bool) -> Tensor:
-    """Chunks of about sqrt(L): their totals in parallel, the carry from chunk to chunk, and all
-    states in parallel from the carries."""
-    length = int(decay.shape[-2])  # tracing has a tensor here
-    if length == 0:
-        return drive
-    chunk = max(isqrt(length - 1) + 1, 1)  # ceil(sqrt(L))
-    rest = -length % chunk
-    if rest:  # after the last step, where what they compute reaches nobody
-        pad = (0, 0, rest, 0) if reverse else (0, 0, 0, rest)
-        decay, drive = (torch.nn.functional.pad(t, pad) for t in (decay, drive))
-    decays = _ordered(decay.unflatten(-2, (-1, chunk)), -2, reverse)  # T of (..., n, C)
-    drives = _ordered(drive.unflatten(-2, (-1, chunk)), -2, reverse)
-    total, product = drives[0], decays[0]
-    for a, b in zip(decays[1:], drives[1:], strict=True):
-        total, product = torch.addcmul(b, a, total), product * a
-    state = _carries(product, total, reverse)  # (..., n, C)
-    states = []
-    for a, b in zip(decays, drives, strict=True):
-        state = torch.addcmul(b, a, state)
-        states.append(state)
-    out = _stacked(states, -2, reverse).flatten(-3, -2)  # (..., n * T, C)
-    return out.narrow(-2, rest if reverse else 0, length) if rest else out
+def _is_watched() -> bool:
+    """Whether operations are recorded, or tensors stand for more than memory to write into."""
+    recorded = is_exporting() or torch.compiler.is_compiling()
+    return recorded or is_transformed() or is_in_forward_mode()
 
 
-def _carries(product: Tensor, total: Tensor, reverse: bool) -> Tensor:
-    """The state with which each chunk starts, (..., n, C): a scan step by step over the chunks."""
-    products, totals = (_ordered(t, -2, reverse) for t in (product, total))  # n of (..., C)
-    state = torch.zeros_like(totals[0])
-    states = [state]
-    for a, b in zip(products[:-1], totals[:-1], strict=True):
-        state = torch.addcmul(b, a, state)
-        states.append(state)
-    return _stacked(states, -2, reverse)
+def _common(
+    u: Tensor, step: Tensor, a: Tensor, b: Tensor, c: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The inputs with the same leading dimensions, ``a`` with as many."""
+    a = a.reshape((1,) * (u.ndim - a.ndim) + a.shape)
+    leading = torch.broadcast_shapes(*(t.shape[:-2] for t in (u, step, a, b, c)))
+    u, step, b, c = (t.expand(*leading, *t.shape[-2:]) for t in (u, step, b, c))
+    return u, step, a, b, c
 
 
-def _ordered(x: Tensor, dim: int, reverse: bool) -> tuple[Tensor, ...]:
-    parts = x.unbind(dim)
-    return parts[::-1] if reverse else parts
+def _plain_scan(u: Tensor, step: Tensor, a: Tensor, b: Tensor, c: Tensor, reverse: bool) -> Tensor:
+    """:func:`selective_scan` in tensors of all steps and states."""
+    decay = torch.exp(step.unsqueeze(-1) * a.unsqueeze(-3))  # (..., L, D, N)
+    drive = (step * u).unsqueeze(-1) * b.unsqueeze(-2)
+    states = linear_recurrence(decay.flatten(-2), drive.flatten(-2), reverse)
+    return (states.view_as(drive) * c.unsqueeze(-2)).sum(-1)
 
 
-def _stacked(parts: list[Tensor], dim: int, reverse: bool) -> Tensor:
-    return torch.stack(parts[::-1] if reverse else parts, dim)
+class _SelectiveScan(torch.autograd.Function):
+    """:func:`_plain_scan` with one step of all chunks at a time, which a processor's cache holds.
+
+    Beside the result it returns what the backward keeps with the inputs: the states in which
+    chunks start, (..., n, N, D), and all decays, (T, ..., n, N, D).
+    """
+
+    @staticmethod
+    def forward(
+        u: Tensor, step: Tensor, a: Tensor, b: Tensor, c: Tensor, reverse: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        chunks = _Chunks(u, step, a, b, c, reverse)
+        total = torch.zeros_like(chunks.decays[0])
+        for t in chunks.order:
+            chunks.advance(t, total, out=total)
+        starts = chunks.carries(total, reverse)
+        state, read = starts.clone(), torch.empty_like(starts)
+        out = torch.empty_like(chunks.step)  # (T, ..., n, 1, D)
+        for t in chunks.order:
+            chunks.advance(t, state, out=state)
+            torch.sum(torch.mul(state, chunks.c[t], out=read), -2, keepdim=True, out=out[t])
+        return chunks.joined(out.squeeze(-2)), starts, chunks.decays
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: tuple[Tensor, ...]) -> None:
+        *tensors, ctx.reverse = inputs
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)  # which would be zeros for these
+        ctx.save_for_backward(*tensors, *output[1:])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
+        if grad is None:
+            return (None,) * 6
+        *inputs, starts, decays = ctx.saved_tensors
+        if is_differentiated() or is_transformed():
+            plain = partial(_plain_scan, reverse=ctx.reverse)
+            return (*plain_backward(plain, inputs, grad), None)
+        u, step, a, b, c = inputs
+        chunks = _Chunks(u, step, a, b, c, ctx.reverse, decays)
+        return (*_gradients(chunks, starts, grad, ctx.reverse), None)
 
 
-def _delayed(x: Tensor, reverse: bool) -> Tensor:
-    """The value one step before, zero at the first: (..., L, C) -> the same."""
-    if reverse:
-        return torch.nn.functional.pad(x[..., 1:, :], (0, 0, 0, 1))
-    return torch.nn.functional.pad(x[..., :-1, :], (0, 0, 1, 0))
+class _Chunks:
+    """The inputs of a scan, step by step of all chunks: ``step[t]`` is step t of every chunk.
+
+    Attributes:
+        order: The steps of a chunk in the order of time.
+        u, step, moved: (T, ..., n, 1, D); ``moved`` is ``step * u``.
+        b, c: (T, ..., n, N, 1).
+        a: (..., 1, N, D).
+        decays: (T, ..., n, N, D).
+    """
+
+    def __init__(
+        self,
+        u: Tensor,
+        step: Tensor,
+        a: Tensor,
+        b: Tensor,
+        c: Tensor,
+        reverse: bool,
+        decays: Tensor | None = None,
+    ) -> None:
+        self.length = u.shape[-2]
+        self.size = isqrt(self.length - 1) // 2 + 1  # a step costs more than a chunk
+        self.order = range(self.size)[::-1] if reverse else range(self.size)
+        self.u, self.step = (self.cut(t).unsqueeze(-2) for t in (u, step))
+        self.b, self.c = (self.cut(t).unsqueeze(-1) for t in (b, c))
+        self.moved = self.step * self.u
+        self.a = a.transpose(-1, -2).contiguous().unsqueeze(-3)
+        self.decays = self._decays() if decays is None else decays
+
+    def _decays(self) -> Tensor:
+        decays = self.a.new_empty(*self.b.shape[:-1], self.a.shape[-1])
+        for decay, step in zip(decays, self.step, strict=True):
+            torch.mul(step, self.a, out=decay).exp_()
+        return decays
+
+    def cut(self, x: Tensor) -> Tensor:
+        """(..., L, C) -> (T, ..., n, C); steps of zeros, which change no state, fill the last."""
+        x = F.pad(x, (0, 0, 0, -self.length % self.size))
+        return x.unflatten(-2, (-1, self.size)).movedim(-2, 0).contiguous()
+
+    def joined(self, x: Tensor) -> Tensor:
+        """Undo :meth:`cut`."""
+        return x.movedim(0, -2).flatten(-3, -2)[..., : self.length, :]
+
+    def advance(self, t: int, state: Tensor, out: Tensor) -> Tensor:
+        """The state after step t, from that before it."""
+        return torch.mul(state, self.decays[t], out=out).addcmul_(self.moved[t], self.b[t])
+
+    def carries(self, total: Tensor, reverse: bool) -> Tensor:
+        """The states in which chunks start, of what each makes of zeros: (..., n, N, D)."""
+        product = torch.exp(self.step.sum(0) * self.a)
+        return carries(product.flatten(-2), total.flatten(-2), reverse).view_as(total)
+
+
+def _gradients(chunks: _Chunks, starts: Tensor, grad: Tensor, reverse: bool) -> tuple[Tensor, ...]:
+    """Of ``u``, ``step``, ``a``, ``b`` and ``c``: the adjoint states, a scan the other way."""
+    grad = chunks.cut(grad).unsqueeze(-2)  # (T, ..., n, 1, D)
+    order, a, decays = chunks.order, chunks.a, chunks.decays
+    states, before, state = torch.empty_like(decays), {}, starts
+    for t in order:
+        before[t], state = state, chunks.advance(t, state, out=states[t])
+    product, total = torch.empty_like(starts), torch.zeros_like(starts)
+    for t in reversed(order):
+        total.addcmul_(grad[t], chunks.c[t]).mul_(decays[t])
+    adjoint = chunks.carries(total, not reverse)
+    grad_a = torch.zeros_like(adjoint)
+    grad_step, grad_moved = torch.empty_like(chunks.step), torch.empty_like(chunks.step)
+    grad_b, grad_c = torch.empty_like(chunks.b), torch.empty_like(chunks.c)
+
+    def summed(x: Tensor, y: Tensor, dim: int, out: Tensor) -> None:
+        torch.sum(torch.mul(x, y, out=product), dim, keepdim=True, out=out)
+
+    for t in reversed(order):
+        adjoint.addcmul_(grad[t], chunks.c[t])
+        summed(states[t], grad[t], -1, grad_c[t])
+        summed(adjoint, chunks.moved[t], -1, grad_b[t])
+        summed(adjoint, chunks.b[t], -2, grad_moved[t])
+        adjoint.mul_(decays[t])  # what the step before is given back
+        exponent = torch.mul(adjoint, before[t], out=product)
+        grad_a.addcmul_(exponent, chunks.step[t])
+        summed(exponent, a, -2, grad_step[t])
+    grad_step.addcmul_(grad_moved, chunks.u)
+    grad_u = grad_moved.mul_(chunks.step)
+    grad_u, grad_step = (chunks.joined(t.squeeze(-2)) for t in (grad_u, grad_step))
+    grad_b, grad_c = (chunks.joined(t.squeeze(-1)) for t in (grad_b, grad_c))
+    return grad_u, grad_step, _of_rates(grad_a, a), grad_b, grad_c
+
+
+def _of_rates(grad: Tensor, a: Tensor) -> Tensor:
+    """(..., n, N, D), summed over what ``a`` (..., 1, N, D) was the same for -> (..., D, N)."""
+    return grad.sum_to_size(a.shape).squeeze(-3).transpose(-1, -2)

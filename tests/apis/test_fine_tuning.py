@@ -10,6 +10,8 @@ from support.tools import ROOT, TINY
 from fdam_mm.apis import Run, load_model, merge_delta, train
 from fdam_mm.checkpoints import load
 from fdam_mm.cli.merge import main as merge
+from fdam_mm.cli.predict import main as predict
+from fdam_mm.cli.test import main as evaluate
 from fdam_mm.errors import CheckpointError, CheckpointMismatchError, ConfigError
 from fdam_mm.inject import fdam_state_dict
 
@@ -120,3 +122,32 @@ def test_the_example_of_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     exec(code, shown)
     trained, frozen = shown["counts"]
     assert f"trained={trained}, frozen={frozen}" in code
+
+
+def test_the_tools_take_a_delta(base: Path, tuned: Run, demo_set: Path, tmp_path: Path) -> None:
+    """Tested and predicted, base and delta are the whole checkpoint."""
+    config, delta = str(tuned.work_dir / "tiny.py"), str(tuned.work_dir / "delta.safetensors")
+    where = ["--work-dir", str(tmp_path / "test")]
+    found = {}
+    for name, given in {
+        "whole": [str(tuned.best_checkpoint)],
+        "base": [str(base), "--delta", delta],
+        "augmented": ["--delta", delta, "--tta"],
+    }.items():
+        evaluate([config, *given, *where, "--out", str(tmp_path / name)])
+        found[name] = _read_all(tmp_path / name)
+    assert found["whole"] == found["base"] and found["whole"].keys() == found["augmented"].keys()
+    picture = str(next((demo_set / "images/validation").iterdir()))
+    for name, given in {
+        "predicted": [config, picture, "--checkpoint", str(tuned.best_checkpoint)],
+        "from the folder": [str(tuned.work_dir), picture, "--delta", delta],
+    }.items():
+        predict([*given, "--out", str(tmp_path / name), "--device", "cpu"])
+        found[name] = _read_all(tmp_path / name)
+    assert found["predicted"] == found["from the folder"] != {}
+    with pytest.raises(SystemExit, match="or --delta FILE"):
+        evaluate([config, *where])
+
+
+def _read_all(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fdam_mm.layers.selective_scan import linear_recurrence, selective_scan
+from fdam_mm.layers.linear_recurrence import linear_recurrence
+from fdam_mm.layers.selective_scan import selective_scan
 
 Inputs = list[Tensor]
 
@@ -45,8 +46,9 @@ def test_is_the_loop(length: int, reverse: bool) -> None:
     torch.testing.assert_close(*grads)
 
 
-def test_float32_of_a_map() -> None:
-    inputs = draw(400, 8, 1, torch.float32)
+@pytest.mark.parametrize("states", [1, 8])
+def test_float32_of_a_map(states: int) -> None:
+    inputs = draw(400, 8, states, torch.float32)
     found, expected = selective_scan(*inputs), loop(*inputs)
     assert (found - expected).norm() < 1e-5 * expected.norm()
     weight = torch.randn_like(found)
@@ -67,10 +69,38 @@ def test_gradients(reverse: bool) -> None:
     torch.testing.assert_close(batched[1], scan(decay, 2 * drive))
 
 
-def test_vanishing_and_lasting_states() -> None:
+@pytest.mark.parametrize("reverse", [False, True])
+def test_every_way_of_differentiating(reverse: bool) -> None:
+    """Forward mode, twice, and by ``torch.func``, whose tensors nothing is written into."""
+    inputs = draw(7)
+    scan = lambda *x: selective_scan(*x, reverse)  # noqa: E731
+    assert torch.autograd.gradcheck(scan, inputs, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(scan, inputs)
+    expected = torch.autograd.grad(scan(*inputs).sin().sum(), inputs)
+    found = torch.func.grad(lambda x: scan(*x).sin().sum())(tuple(inputs))
+    torch.testing.assert_close(found, expected)
+    batched = torch.func.vmap(scan, in_dims=(0, None, None, None, None))(
+        torch.stack([inputs[0], 2 * inputs[0]]), *inputs[1:]
+    )
+    torch.testing.assert_close(batched[1], scan(2 * inputs[0], *inputs[1:]))
+
+
+def test_shared_inputs() -> None:
+    """What is the same for several sequences gets the sum of their gradients."""
+    u, step, _, b, c = draw(9)
+    a = (-torch.rand(3, 2, dtype=torch.float64)).requires_grad_()
+    inputs = [u, step[:1].detach().requires_grad_(), a, b[:, :1].detach().requires_grad_(), c]
+    found, expected = selective_scan(*inputs), loop(*inputs)
+    torch.testing.assert_close(found, expected)
+    grads = [torch.autograd.grad(out.sin().sum(), inputs) for out in (found, expected)]
+    torch.testing.assert_close(*grads)
+
+
+@pytest.mark.parametrize("states", [1, 3])
+def test_vanishing_and_lasting_states(states: int) -> None:
     """Decays whose products over the sequence are far below the smallest float, and ones."""
-    u, step, _, b, c = draw(400, 4, 1, torch.float32)
-    a = -torch.tensor([1e4, 1e2, 1e-3, 0.0]).view(1, 4, 1).expand(2, 4, 1).clone().requires_grad_()
+    u, step, _, b, c = draw(400, 4, states, torch.float32)
+    a = -torch.tensor([1e4, 1e2, 1e-3, 0.0]).view(1, 4, 1).repeat(2, 1, states).requires_grad_()
     inputs = [u, step, a, b, c]
     found, expected = selective_scan(*inputs), loop(*(t.double() for t in inputs))
     assert torch.isfinite(found).all()

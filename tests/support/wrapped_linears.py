@@ -83,7 +83,7 @@ WRAPPERS = (lora, pruned, parametrized, weight_norm, hooked, replaced_forward)
 def wrap_linears(
     model: nn.Module, wrap: Callable[[nn.Linear], tuple[nn.Module, Tensor]]
 ) -> tuple[nn.Module, nn.Module]:
-    """Copies of ``model``: with every linear wrapped, and with the weights that these stand for."""
+    """Copies of ``model``: every linear wrapped, and with the weights that these stand for."""
     wrapped, merged = deepcopy(model), deepcopy(model)
     pairs = list(zip(linears(wrapped), linears(merged), strict=True))
     assert len(pairs) >= 6  # the gates and the routing are among them

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..compiling import constant_when_compiled
-from ..fused import is_exporting
+from ..fused import is_exporting, is_in_forward_mode, is_transformed
 from .launch import in_float32, is_recorded
 
 LARGEST_SIDE = 32  # of a grid that fits on chip
@@ -61,7 +61,7 @@ def can_use_kernels(x: Tensor) -> bool:
         return False
     if not torch.compiler.is_compiling():
         is_ordinary = type(x) in (Tensor, torch.nn.Parameter)
-        if not is_ordinary or torch._C._functorch.peek_interpreter_stack() is not None:
+        if not is_ordinary or is_transformed():
             return False
     return _serve(x.device, _state["on"])
 
@@ -116,6 +116,5 @@ def _operators() -> Any:
 
 def _run(function: type[torch.autograd.Function], *inputs: Any) -> Any:
     """``function.apply``, or without autograd's part where nothing is differentiated."""
-    is_dual = torch.autograd.forward_ad._current_level >= 0
     recorded = is_recorded([t for t in inputs if isinstance(t, Tensor)])
-    return (function.apply if recorded or is_dual else function.forward)(*inputs)
+    return (function.apply if recorded or is_in_forward_mode() else function.forward)(*inputs)
