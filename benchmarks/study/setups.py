@@ -1,0 +1,168 @@
+"""What the study runs: setups (a backbone on a data set) and their variants."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_CONFIGS = Path(__file__).parent / "configs"
+_DEMO = Path(__file__).parents[2] / "configs/demo"
+
+Overrides = dict[str, Any]  # settings by their dotted names
+FDAM = dict(att_inv=True, freq_scale=True)
+LOW, HIGH = dict(low=True, high=False), dict(low=False, high=True)
+
+
+def fdam(rate: int = 2, **layers: Any) -> Overrides:
+    """FDAM's layers, FreqScale's at ``rate`` times the learning rate."""
+    return {
+        "model.backbone.fdam": layers,
+        "optim_wrapper.paramwise_cfg": dict(freq_scale_lr_mult=rate),
+    }
+
+
+def rival(name: str) -> Overrides:
+    return {"model.backbone.type": "RivalVisionTransformer", "model.backbone.rival": name}
+
+
+def wider(embed_dims: int, **more: Any) -> Overrides:
+    head = {"model.decode_head.in_channels": embed_dims, **more}
+    return {"model.backbone.embed_dims": embed_dims, **head}
+
+
+def wider_stages(embed_dims: int) -> Overrides:
+    stages = [embed_dims * heads for heads in (1, 2, 5, 8)]
+    return wider(embed_dims, **{"model.decode_head.in_channels": stages})
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A backbone on a data set.
+
+    Attributes:
+        config: The plain model's.
+        data: Which set: ``camvid``, ``textures`` or ``rotated``.
+        steps: Of each training.
+        rate: Learning rate.
+        main: Variants by name that every seed runs.
+        further: Those that the first seeds run.
+        seeds: How many seeds ``main`` has, and ``further``.
+        shape: Height and width at which FLOPs are counted.
+        thin: Classes of thin things.
+    """
+
+    config: Path
+    data: str
+    steps: int
+    rate: float
+    main: dict[str, Overrides]
+    shape: tuple[int, int]
+    further: dict[str, Overrides] = field(default_factory=dict)
+    seeds: tuple[int, int] = (5, 3)
+    thin: tuple[str, ...] = ()
+
+    @property
+    def variants(self) -> dict[str, Overrides]:
+        return self.main | self.further
+
+
+_VIT_MAIN = {
+    "plain": {},
+    "AttInv": fdam(att_inv=True),
+    "FreqScale": fdam(freq_scale=True),
+    "FDAM": fdam(**FDAM),
+    "AttnScale": rival("AttnScale"),
+    "FeatScale": rival("FeatScale"),
+    "NeuTRENO": rival("NeuTRENO"),
+    "LayerScale": {"model.backbone.layer_scale_init": 0.1},
+    "wider, FDAM's parameters": wider(99),
+    "wider, FDAM's time": wider(120),
+}
+_VIT_FURTHER = {
+    "AttInv, low alone": fdam(att_inv=LOW),
+    "AttInv, high alone": fdam(att_inv=HIGH),
+    "FDAM, FreqScale's rate x 1": fdam(1, **FDAM),
+    "FDAM, FreqScale's rate x 10": fdam(10, **FDAM),
+}
+_THIN = ("pole", "sign", "fence")
+
+SETUPS = {
+    "vit_camvid": Setup(
+        _CONFIGS / "vit_camvid.py",
+        "camvid",
+        800,
+        5e-4,
+        _VIT_MAIN,
+        (180, 240),
+        _VIT_FURTHER,
+        thin=_THIN,
+    ),
+    "segformer_camvid": Setup(
+        _CONFIGS / "segformer_camvid.py",
+        "camvid",
+        800,
+        5e-4,
+        {
+            "plain": {},
+            "AttInv": fdam(att_inv=True),
+            "FreqScale": fdam(freq_scale=True),
+            "FDAM": fdam(**FDAM),
+            "wider, FDAM's parameters": wider_stages(33),
+        },
+        (180, 240),
+        {
+            "FDAM, reduced values": fdam(att_inv=dict(value_source="reduced"), freq_scale=True),
+            "FDAM, FreqScale's rate x 1": fdam(1, **FDAM),
+            "FDAM, FreqScale's rate x 10": fdam(10, **FDAM),
+        },
+        thin=_THIN,
+    ),
+    "vit_textures": Setup(
+        _CONFIGS / "vit_textures.py",
+        "textures",
+        500,
+        1e-3,
+        {name: _VIT_MAIN[name] for name in ("plain", "AttInv", "FreqScale", "FDAM")},
+        (128, 128),
+        {name: _VIT_MAIN[name] for name in ("AttnScale", "FeatScale", "NeuTRENO")},
+        thin=("wire",),
+    ),
+    "lsknet_rotated": Setup(
+        _DEMO / "oriented-rcnn_lsknet_demo.py",
+        "rotated",
+        400,
+        1e-3,
+        {"plain": {}, "FDAM": fdam(freq_scale=True)},
+        (192, 192),
+        seeds=(3, 0),
+    ),
+}
+
+
+class Planned(NamedTuple):
+    """One training of the study."""
+
+    setup: str
+    variant: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        kept = "".join(c if c.isalnum() else " " for c in self.variant.replace("'s", "s"))
+        return f"{self.setup}/{'-'.join(kept.split())}-{self.seed}"
+
+
+def planned(pattern: str = "*", seeds: int | None = None) -> Iterator[Planned]:
+    """All runs whose name fits, seed by seed, so that an unfinished study compares all variants.
+
+    Args:
+        pattern: Of names, ``vit_camvid/FDAM-*``.
+        seeds: At most so many of each variant.
+    """
+    for seed in range(max(max(setup.seeds) for setup in SETUPS.values())):
+        for name, setup in SETUPS.items():
+            for variants, most in zip((setup.main, setup.further), setup.seeds, strict=True):
+                if seed < (most if seeds is None else min(most, seeds)):
+                    runs = (Planned(name, variant, seed) for variant in variants)
+                    yield from (run for run in runs if fnmatch(run.name, pattern))

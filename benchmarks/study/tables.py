@@ -1,0 +1,188 @@
+"""Tables and plots of the study's results.
+
+In a text a table stands between ``<!-- study: SETUP -->`` and ``<!-- /study -->``. Means are over
+seeds; an interval is the difference from the plain model by paired bootstrap: seeds and blocks of
+neighbouring pictures are drawn with replacement, the same for both.
+
+examples:
+  python benchmarks/study/tables.py docs/study.md
+  python benchmarks/study/tables.py docs/study.md --plots docs/study
+"""
+
+import argparse
+import json
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from setups import SETUPS, Setup
+
+from fdam_mm.files import write_atomically
+
+RESULTS = Path(__file__).parent / "results"
+_DRAWS = 2000
+_TABLE = re.compile(
+    r"(?P<start><!-- study: (?P<name>\w+) -->\n).*?(?P<end><!-- /study -->)", re.DOTALL
+)
+Result = Mapping[str, Any]
+BySeed = dict[int, Result]
+
+
+def read_results(folder: Path, setup: str) -> dict[str, BySeed]:
+    """Of a setup: variant -> seed -> result, in the order of :mod:`setups`."""
+    found: dict[str, BySeed] = {variant: {} for variant in SETUPS[setup].variants}
+    for file in sorted((folder / setup).glob("*.json")):
+        result = json.loads(file.read_text())
+        found[result["variant"]][result["seed"]] = result
+    return {variant: by_seed for variant, by_seed in found.items() if by_seed}
+
+
+def with_tables(text: str, folder: Path) -> str:
+    """``text`` with each of its tables as the results in that folder have it."""
+
+    def table(found: re.Match[str]) -> str:
+        lines = make_table(SETUPS[found["name"]], read_results(folder, found["name"]))
+        return found["start"] + "".join(f"{line}\n" for line in lines) + found["end"]
+
+    return _TABLE.sub(table, text)
+
+
+def make_table(setup: Setup, results: Mapping[str, BySeed]) -> list[str]:
+    """Markdown lines: a row for each variant."""
+    if not results:
+        return ["No run yet."]
+    segments = setup.data != "rotated"
+    head = ["", "seeds", "mIoU" if segments else "mAP", "each seed"]
+    if segments:
+        head += ["over plain (95 %)", "thin classes", "boundary IoU"]
+    head += ["parameters", "GFLOP", "time of a step over plain"]
+    rows = [head, ["---"] * len(head)]
+    for variant, runs in results.items():
+        rows.append([variant, str(len(runs)), *_scores(setup, runs, results.get("plain", {}))])
+        rows[-1] += _cost(runs, results.get("plain", {}))
+    return ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def _scores(setup: Setup, runs: BySeed, plain: BySeed) -> list[str]:
+    if setup.data == "rotated":
+        scores = [100 * run["validations"][-1]["dota/mAP"] for run in runs.values()]
+        return [_mean(scores), _each(scores)]
+    scores = [100 * float(np.mean(iou(run, "area"))) for run in runs.values()]
+    thin = [100 * _of_classes(run, setup.thin) for run in runs.values()]
+    boundary = [100 * float(np.mean(iou(run, "boundary"))) for run in runs.values()]
+    both = sorted(runs.keys() & plain.keys())
+    gain = "-"
+    if runs is not plain and both:
+        mean, low, high = bootstrap([plain[s] for s in both], [runs[s] for s in both])
+        gain = f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
+    return [_mean(scores), _each(scores), gain, _mean(thin), _mean(boundary)]
+
+
+def iou(run: Result, kind: str) -> np.ndarray:
+    """(K,): IoU of each class over all test pictures; ``kind`` is ``area`` or ``boundary``."""
+    both, either = np.sum(run["test"][kind], axis=0)
+    return both / np.maximum(either, 1)
+
+
+def _of_classes(run: Result, names: Sequence[str]) -> float:
+    return float(np.mean([iou(run, "area")[run["classes"].index(name)] for name in names]))
+
+
+def bootstrap(plain: Sequence[Result], variant: Sequence[Result]) -> tuple[float, float, float]:
+    """Gain in points of mIoU over the plain runs of the same seeds: mean and 95 % interval."""
+    counts = np.array([[run["test"]["area"] for run in runs] for runs in (plain, variant)])
+    _, seeds, blocks = counts.shape[:3]  # (2, S, B, 2, K)
+    draw = np.random.default_rng(0)
+
+    def gain(of_seeds: np.ndarray, of_blocks: np.ndarray) -> float:
+        drawn = counts[:, of_seeds][:, :, of_blocks].sum(2)  # (2, S, 2, K)
+        score = (drawn[:, :, 0] / np.maximum(drawn[:, :, 1], 1)).mean((1, 2))
+        return float(100 * (score[1] - score[0]))
+
+    gains = [
+        gain(draw.integers(0, seeds, seeds), draw.integers(0, blocks, blocks))
+        for _ in range(_DRAWS)
+    ]
+    low, high = np.percentile(gains, [2.5, 97.5])
+    return gain(np.arange(seeds), np.arange(blocks)), float(low), float(high)
+
+
+def _cost(runs: BySeed, plain: BySeed) -> list[str]:
+    one = next(iter(runs.values()))
+    times = [runs[s]["step_ms"] / plain[s]["step_ms"] for s in runs.keys() & plain.keys()]
+    time = f"{statistics.median(times):.2f}" if times else "-"
+    return [f"{one['parameters']:,}", f"{one['backbone']['gflop']:.2f}", time]
+
+
+def _mean(scores: Sequence[float]) -> str:
+    spread = f" ± {statistics.stdev(scores):.2f}" if len(scores) > 1 else ""
+    return f"{statistics.mean(scores):.2f}{spread}"
+
+
+def _each(scores: Sequence[float]) -> str:
+    return ", ".join(f"{score:.2f}" for score in scores)
+
+
+def plot_scores(setup: Setup, results: Mapping[str, BySeed], file: Path) -> None:
+    """A point for each seed and a line at the mean, variant by variant."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 0.4 * len(results) + 1), layout="constrained")
+    for row, runs in enumerate(results.values()):
+        scores = [100 * float(np.mean(iou(run, "area"))) for run in runs.values()]
+        axes.plot(scores, [row] * len(scores), "o", alpha=0.6, color="#1f77b4")
+        axes.plot([statistics.mean(scores)] * 2, [row - 0.3, row + 0.3], color="#d62728")
+    axes.set_yticks(range(len(results)), list(results))
+    axes.invert_yaxis()
+    axes.set_xlabel("mIoU on the test pictures, %")
+    axes.grid(axis="x", alpha=0.3)
+    figure.savefig(file)
+    plt.close(figure)
+
+
+def plot_layers(results: Mapping[str, BySeed], file: Path) -> None:
+    """High-frequency ratio and effective rank over the layers, mean over seeds."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, both = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for axes, key in zip(both, ("high_frequency_ratio", "effective_rank"), strict=True):
+        for variant, runs in results.items():
+            values = [[layer[key] for layer in run["layers"]] for run in runs.values()]
+            axes.plot(np.mean(values, axis=0), label=variant)
+        axes.set_xlabel("layer")
+        axes.set_ylabel(key.replace("_", " "))
+        axes.grid(alpha=0.3)
+    both[1].legend(fontsize=7)
+    figure.savefig(file)
+    plt.close(figure)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("texts", type=Path, nargs="+")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--plots", type=Path, help="folder for SVGs")
+    args = parser.parse_args()
+    for file in args.texts:
+        write_atomically(file, with_tables(file.read_text(), args.results))
+    for name, setup in SETUPS.items() if args.plots else ():
+        results = read_results(args.results, name)
+        if results and setup.data != "rotated":
+            args.plots.mkdir(parents=True, exist_ok=True)
+            plot_scores(setup, results, args.plots / f"{name}.svg")
+            plot_layers(results, args.plots / f"{name}_layers.svg")
+
+
+if __name__ == "__main__":
+    main()
