@@ -29,7 +29,7 @@ demo-dota: install  ## the same with a small LSKNet detector: rotated boxes
 # Waits for other processes end too late on a machine that does much else: tried once more.
 RERUN := --reruns 1 --only-rerun "too long" --only-rerun TimeoutExpired
 
-test: install lint types docs  ## lint, types, the docs and all tests, in JOBS processes
+test: install lint types  ## lint, types and all tests, in JOBS processes
 	$(VENV)/bin/python -m pytest $(PARALLEL) $(RERUN)
 
 check: light lint types  ## lint, types and the quick tests: two minutes, without mmcv

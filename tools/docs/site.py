@@ -14,6 +14,14 @@ OUTSIDE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md"}
 OUTSIDE["CHANGELOG.md"] = "changelog.md"
 
 
+def on_config(config: MkDocsConfig) -> None:
+    """A page without a place in ``nav`` stands at the end of its Details."""
+    named = json.dumps(config.nav)
+    details = next(part["Details"] for part in config.nav if "Details" in part)
+    pages = sorted(page.name for page in (ROOT / "docs").glob("*.md"))
+    details += [page for page in pages if f'"{page}"' not in named]
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what MkDocs does not find below docs/ as Markdown."""
     for name, page in OUTSIDE.items():
