@@ -101,3 +101,7 @@ class ForwardError(FDAMError, RuntimeError):
 
 class ExportError(FDAMError, ValueError):
     """A model that cannot be exported, or an export that is not the model; says where."""
+
+
+class HubError(FDAMError, OSError):
+    """A hub of models cannot be reached, or refuses; the message says which and what to do."""

@@ -10,6 +10,7 @@ from torch import nn
 
 from fdam_mm.apis import load_model, predict
 from fdam_mm.apis.loading import usable_device
+from fdam_mm.apis.sources import name_of
 from fdam_mm.checkpoints import load
 from fdam_mm.errors import CheckpointMismatchError, PictureError, UsageError
 
@@ -34,7 +35,7 @@ def open_model(
     """Load what is to be analysed.
 
     Args:
-        source: A work folder, a config file, or ``timm:NAME``.
+        source: As :func:`fdam_mm.apis.load_model` takes it, or ``timm:NAME``.
         checkpoint: Its weights; a work folder knows its own. Without, they are drawn.
         device: Where it runs; None takes the GPU if there is one.
         whole: Also look at layers outside the backbone.
@@ -48,9 +49,7 @@ def open_model(
         return _of_timm(source.removeprefix(_TIMM), checkpoint, device, allow_pickle)
     model = load_model(source, checkpoint, device, allow_pickle=allow_pickle)
     root = model if whole else getattr(model, "backbone", model)
-    path = Path(source)
-    name = path.name if path.is_dir() else path.stem
-    return Analysed(name, root, lambda file: next(predict(model, file, progress=False)))
+    return Analysed(name_of(source), root, lambda file: next(predict(model, file, progress=False)))
 
 
 def _of_timm(

@@ -11,6 +11,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fdam_mm.publishing.hub import push_to_hub
+    from fdam_mm.publishing.writing import publish
+
     from .deltas import merge_delta
     from .loading import load_model
     from .predicting import predict
@@ -25,6 +28,8 @@ _MODULES = {
     "load_model": ".loading",
     "merge_delta": ".deltas",
     "predict": ".predicting",
+    "publish": "fdam_mm.publishing.writing",
+    "push_to_hub": "fdam_mm.publishing.hub",
     "train": ".training",
     **dict.fromkeys(_RESULTS, ".results"),
 }
@@ -39,6 +44,8 @@ __all__ = [
     "load_model",
     "merge_delta",
     "predict",
+    "publish",
+    "push_to_hub",
     "train",
 ]
 

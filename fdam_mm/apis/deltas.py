@@ -12,6 +12,7 @@ from fdam_mm.checkpoints import convert, load, load_state
 from fdam_mm.checkpoints.delta import Delta, require_base, require_names
 from fdam_mm.checkpoints.finite import listing
 from fdam_mm.checkpoints.loading import allowing_pickle
+from fdam_mm.checkpoints.saving import safetensors_of
 from fdam_mm.errors import CheckpointMismatchError
 from fdam_mm.files import require_writable, write_atomically
 from fdam_mm.toolkits.scope import scope_of, toolkit_scope
@@ -85,12 +86,10 @@ def merge_delta(
     model: Any = load_model(
         config, base, "cpu", delta=delta, options=options, allow_pickle=allow_pickle
     )
-    state = {key: value.contiguous().clone() for key, value in model.state_dict().items()}
     if Path(out).suffix == ".safetensors":
-        from safetensors.torch import save
-
-        write_atomically(out, save(state))
+        write_atomically(out, safetensors_of(model))
         return
+    state = {key: value.contiguous().clone() for key, value in model.state_dict().items()}
     buffer = io.BytesIO()
     torch.save(dict(state_dict=state, meta=dict(dataset_meta=model.dataset_meta)), buffer)
     write_atomically(out, buffer.getvalue())

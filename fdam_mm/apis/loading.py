@@ -12,11 +12,10 @@ from fdam_mm.checkpoints import convert, load, load_state
 from fdam_mm.checkpoints.delta import read_delta
 from fdam_mm.errors import UsageError
 from fdam_mm.toolkits.needed_operations import require_operations
-from fdam_mm.training.config import read_config
-from fdam_mm.training.work_dir import find_checkpoint, find_config
 
 from .building import build_model, metainfo
 from .deltas import load_with_delta
+from .sources import open_source
 
 Precision = Literal["fp32", "fp16", "bf16"]
 _DTYPES = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -38,9 +37,11 @@ def load_model(
     Args:
         config_or_work_dir: A config file, a loaded config, or the work folder of a training, which
             stands for the config in it and for its best, else its newest checkpoint (beside a
-            ``delta`` for the config alone).
+            ``delta`` for the config alone). The folder of a published model, or
+            ``hf://USER/MODEL[@REVISION]``, which is fetched into the hub's cache: nothing of
+            either is run.
         checkpoint: File or address; foreign layouts are converted, and it must fit. None takes the
-            work folder's; with a config alone the model stays untrained, and the log says so.
+            folder's; with a config alone the model stays untrained, and the log says so.
         device: Where the model runs; None takes the GPU if there is one.
         compile: Compile the backbone with ``torch.compile``; the first predictions are slow.
         precision: Of the forward: ``fp32`` (None), or ``fp16`` or ``bf16`` under autocast.
@@ -57,15 +58,17 @@ def load_model(
         MissingFileError: A file or folder does not exist.
         ConfigError, UsageError: The config or an argument cannot be used.
         CheckpointError: The checkpoint or the delta is damaged, unsafe or does not fit.
+        HubError: The hub cannot be reached, or has no such model.
         OperationError: The model needs an operation that mmcv was not compiled with.
     """
     if precision not in (None, *_DTYPES):
         raise UsageError(f"precision is {precision!r}, expected one of {', '.join(_DTYPES)}")
     where = usable_device(device)
-    config, checkpoint = _resolve(config_or_work_dir, checkpoint, options or {}, delta is None)
+    source = open_source(config_or_work_dir, checkpoint, options or {}, delta is None)
+    config, checkpoint, known = source
     require_operations(config, where.type, "model")
     model: Any = build_model(config)
-    model.dataset_meta = _lower(metainfo(config))
+    model.dataset_meta = _lower(metainfo(config)) | known
     if delta is not None:
         found = read_delta(delta)
         load_with_delta(model, config, checkpoint, found, allow_pickle)
@@ -88,25 +91,6 @@ def autocast_of(model: nn.Module) -> torch.autocast:
     dtype = _DTYPES[getattr(model, "precision", None) or "fp32"]
     device = next(model.parameters()).device.type
     return torch.autocast(device, dtype, enabled=dtype is not None)
-
-
-def _resolve(
-    source: str | Path | Config,
-    checkpoint: str | Path | None,
-    options: dict[str, Any],
-    whole: bool,
-) -> tuple[Config, str | Path | None]:
-    """The config and the checkpoint to load; ``whole`` takes that of a work folder for None."""
-    if isinstance(source, Config):
-        source = source.copy()
-        source.merge_from_dict(options)
-        return source, checkpoint
-    if Path(source).is_dir():
-        folder = Path(source)
-        source = find_config(folder)
-        if checkpoint is None and whole:
-            checkpoint = find_checkpoint(folder)
-    return read_config(str(source), options), checkpoint
 
 
 def usable_device(device: str | torch.device | None) -> torch.device:

@@ -6,7 +6,7 @@ from pathlib import Path
 from fdam_mm.errors import UsageError
 from fdam_mm.files import require_writable
 
-from .arguments import parser
+from .arguments import add_model_argument, parser
 from .errors import clear_errors
 
 _DESCRIPTION = """What the layers of a model do to frequencies, on some pictures: spectra of their
@@ -21,8 +21,8 @@ _EXAMPLE = """COMMAND work_dirs/fdam --images photos/ --against work_dirs/plain 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, measure and write."""
     arguments = parser(_DESCRIPTION, _EXAMPLE)
-    arguments.add_argument("model", help="work folder of a training, config file, or timm:NAME")
-    arguments.add_argument("checkpoint", nargs="?", help="default the work folder's best")
+    add_model_argument(arguments, " or timm:NAME")
+    arguments.add_argument("checkpoint", nargs="?", help="default the folder's own")
     arguments.add_argument("--images", nargs="+", required=True, help="pictures, folders or globs")
     arguments.add_argument(
         "--against", nargs="+", metavar=("MODEL", "CHECKPOINT"), help="a second model beside it"

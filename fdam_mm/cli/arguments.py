@@ -62,6 +62,15 @@ class _Overrides(argparse.Action):
         setattr(namespace, self.dest, options)
 
 
+def add_model_argument(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """The trained model that a tool takes, see :func:`fdam_mm.apis.load_model`."""
+    parser.add_argument(
+        "model",
+        help="work folder of a training, published folder, hf://USER/MODEL[@REVISION] or config "
+        f"file{more}",
+    )
+
+
 def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """The arguments of every tool that runs a config; with a ``default``, it may be left out."""
     parser.add_argument(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fdam_mm.errors import UsageError
 
-from .arguments import parser
+from .arguments import add_model_argument, parser
 from .errors import clear_errors
 
 _DESCRIPTION = """Write a trained segmentor as ONNX, with a JSON for fdam_mm.runtime beside it.
@@ -21,7 +21,7 @@ _EXAMPLE = """COMMAND work_dirs/nuts nuts.onnx --check photos/
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, export and say what was compared."""
     arguments = parser(_DESCRIPTION, _EXAMPLE)
-    arguments.add_argument("model", help="work folder of a training, or a config file")
+    add_model_argument(arguments)
     arguments.add_argument("checkpoint", nargs="?", help="file; needed with a config")
     arguments.add_argument("out", type=Path, help="OUT.onnx; OUT.json is written beside it")
     sizes = arguments.add_mutually_exclusive_group()
@@ -50,10 +50,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     )  # fmt: skip
     args = arguments.parse_args(argv)
     from fdam_mm.apis import load_model
+    from fdam_mm.apis.sources import require_weights
     from fdam_mm.export.exporting import export
 
-    if args.checkpoint is None and not Path(args.model).is_dir():
-        raise UsageError(f"{args.model} is no work folder: name a checkpoint after a config")
+    require_weights(args.model, args.checkpoint)
     if args.measure is not None and args.measure < 0:
         raise UsageError(f"--measure is {args.measure}, expected a number of pictures")
     model = load_model(args.model, args.checkpoint, "cpu", allow_pickle=args.allow_pickle)

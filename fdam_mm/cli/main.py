@@ -32,6 +32,8 @@ COMMANDS: Commands = {
     },
     "analyze": Command("analyze", "what the layers of a model do to frequencies"),
     "export": Command("export", "write a trained segmentor as ONNX, checked against torch"),
+    "publish": Command("publish", "a trained model as a folder that others load"),
+    "push": Command("push", "send a published model to Hugging Face's hub"),
     "report": Command("report", "a page of a training, or of several side by side"),
     "flops": Command("flops", "parameters and FLOPs, plain beside FDAM"),
     "bench": Command("bench", "time and memory of FDAM beside plain, textbook and mmseg"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fdam_mm.errors import UsageError
 
-from .arguments import add_delta_argument, parser
+from .arguments import add_delta_argument, add_model_argument, parser
 from .errors import clear_errors
 
 _DESCRIPTION = "Predict pictures, folders and GeoTIFFs of any size, and write a file for each."
@@ -18,11 +18,11 @@ _EXAMPLE = """COMMAND work_dirs/nuts photos/ --out result/ --draw
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, predict and write."""
     arguments = parser(_DESCRIPTION, _EXAMPLE)
-    arguments.add_argument("model", help="work folder of a training, or a config file")
+    add_model_argument(arguments)
     arguments.add_argument("inputs", nargs="+", help="pictures, folders or globs; GeoTIFFs too")
     arguments.add_argument(
         "--checkpoint",
-        help="file; needed with a config, default the work folder's best; with --delta its base",
+        help="file; needed with a config, default the folder's own; with --delta its base",
     )
     add_delta_argument(arguments)
     arguments.add_argument("--out", type=Path, required=True, help="folder for the results")
@@ -46,10 +46,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = arguments.parse_args(argv)
     from fdam_mm.apis import load_model, predict
     from fdam_mm.apis.labelling import save_labels
+    from fdam_mm.apis.sources import require_weights
     from fdam_mm.training.config import require_folder
 
-    if not (args.checkpoint or args.delta or Path(args.model).is_dir()):
-        raise UsageError(f"{args.model} is no work folder: pass --checkpoint FILE with a config")
+    require_weights(args.model, args.checkpoint or args.delta)
     if not 0 <= args.score <= 1:
         raise UsageError(f"--score is {args.score}, expected a number from 0 to 1")
     if args.labels and args.draw:

@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import Config
 
 from fdam_mm.apis.deltas import load_with_delta
+from fdam_mm.apis.sources import open_source, require_weights
 from fdam_mm.checkpoints.delta import read_delta
 from fdam_mm.checkpoints.loading import allowing_pickle
 from fdam_mm.data.loading.unlabelled import find_files
@@ -34,8 +35,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     add_run_arguments(arguments)
     arguments.add_argument(
-        "checkpoint", nargs="?", help="checkpoint file; foreign layouts are converted"
-    )
+        "checkpoint", nargs="?",
+        help="file, foreign layouts are converted; needed with a config file, a folder or "
+        "hf://USER/MODEL in its place has its own",
+    )  # fmt: skip
     add_delta_argument(arguments)
     arguments.add_argument(
         "--out",
@@ -53,11 +56,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     arguments.add_argument("--tta", action="store_true", help="test-time augmentation")
     args = arguments.parse_args(argv)
-    config = run_config(args)
-    if not (args.checkpoint or args.delta):
-        raise UsageError("pass the checkpoint to evaluate, or --delta FILE of a fine-tuning")
-    base = args.checkpoint or config.get("load_from")
-    config.load_from, config.resume = None if args.delta else base, False
+    require_weights(args.config, args.checkpoint or args.delta)
+    source = open_source(args.config, args.checkpoint, args.cfg_options, not args.delta)
+    config = run_config(args, source.config)
+    base = source.checkpoint or config.get("load_from")
+    config.load_from, config.resume = None if args.delta else str(base), False
     require_parts(config, "model", "test_dataloader", "test_cfg", "test_evaluator")
     if args.tta:
         augment(config)

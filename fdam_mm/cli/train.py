@@ -7,7 +7,12 @@ from contextlib import nullcontext
 from fdam_mm.checkpoints.loading import allowing_pickle
 from fdam_mm.training.backends import BACKENDS, add_backend
 from fdam_mm.training.building import build_runner
-from fdam_mm.training.config import refuse_overwriting, require_data, require_parts
+from fdam_mm.training.config import (
+    read_config,
+    refuse_overwriting,
+    require_data,
+    require_parts,
+)
 from fdam_mm.training.learning_rate import enable_auto_scale_lr
 from fdam_mm.training.precision import enable_amp
 from fdam_mm.training.sole_training import sole_training
@@ -40,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"--{name}", action="store_true", help=f"also log to {name} (pip install {name})"
         )
     args = arguments.parse_args(argv)
-    config = run_config(args)
+    config = run_config(args, read_config(args.config, args.cfg_options))
     for name in BACKENDS:
         if getattr(args, name):
             add_backend(config, name)

@@ -31,15 +31,15 @@ class Log:
     spectra: dict[str, Series]
 
 
-def read_log(work_dir: Path) -> Log:
+def read_log(work_dir: Path, run: str = "*") -> Log:
     """Read every ``*/vis_data/scalars.json``; where two hold a step, the later one counts.
 
     A validation logged by epochs in a training that counts iterations has step 0 each time, and
     COCO's evaluation says -1 of what it has nothing to measure on: the first stands at the
-    iteration logged before it, the second nowhere.
+    iteration logged before it, the second nowhere. ``run`` names the folder of one training.
     """
     log = Log({}, {}, {}, {})
-    for file in sorted(work_dir.glob("*/vis_data/scalars.json")):
+    for file in sorted(work_dir.glob(f"{run}/vis_data/scalars.json")):
         reached = 0
         for record in _records(file):
             step = record.get("step")

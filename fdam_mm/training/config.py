@@ -42,6 +42,15 @@ def read_config(path: str, options: dict[str, Any]) -> Config:
         raise MissingFileError(f"config {path} does not exist{hint}")
     with config_errors(f"config {file}"), quiet():  # custom_imports of toolkits
         config = Config.fromfile(file)
+    return override_config(config, options)
+
+
+def override_config(config: Config, options: dict[str, Any]) -> Config:
+    """Override a loaded config, in place, as :func:`read_config` does.
+
+    Raises:
+        ConfigError, UsageError: It is no config, or an option does not fit it.
+    """
     refuse_misspelt(config)
     refuse_names_that_do_nothing(options, config)
     old_root, new_root = config.get("data_root"), options.get("data_root")

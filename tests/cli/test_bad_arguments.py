@@ -17,7 +17,7 @@ ROWS = [
     Bad("train.py $tiny --cfg-options =3", "expected KEY=VALUE, found '=3'", 2),
     Bad("train.py $tiny --cfg-options a..b=3", "expected KEY=VALUE, found 'a..b=3'", 2),
     Bad("train.py $tiny --cfg-options 'a=dict(b)'", "'b' in a dict, expected KEY=VALUE", 2),
-    Bad("test.py $tiny", f"{MISSING}checkpoint$", 2),
+    Bad("test.py $tiny", "is no work folder: name a checkpoint with a config$"),
     Bad("test.py $tiny --cfg-options a=1 x.pth", "found 'x.pth'; other arguments go before", 2),
     Bad("test.py $tiny x.pth --tta yes", "unrecognized arguments: yes", 2),
     Bad("check_data.py", f"{MISSING}config$", 2),

@@ -10,7 +10,7 @@ PREDICT = "fdam predict $tiny $files/picture.jpg --checkpoint $files/model.pth -
 LARGE = "infer_large.py $files/picture.jpg $dota"
 ROWS = [
     Bad(
-        "fdam predict not_there a.png --out new", "not_there is no work folder: pass --checkpoint"
+        "fdam predict not_there a.png --out new", "not_there is no work folder: name a checkpoint"
     ),
     Bad(
         "fdam predict $files/unfinished a.png --out new", "unfinished holds no checkpoint \\(best_"

@@ -88,7 +88,7 @@ def test_predict(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["{tiny}", "a.png", "--out", "new"], "is no work folder: pass --checkpoint"),
+        (["{tiny}", "a.png", "--out", "new"], "is no work folder: name a checkpoint"),
         (["{tiny}", "a.png", "--checkpoint", "{file}", "--out", "full"], "not empty"),
         (["{tiny}", "no.png", "--checkpoint", "{file}", "--out", "new"], "no.png: no such"),
         (["{tiny}", "a.png", "--checkpoint", "no.pth", "--out", "new"], "no.pth does not exist"),
