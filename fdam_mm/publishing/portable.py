@@ -32,10 +32,14 @@ def without_places(value: Any) -> Any:
 
 
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config without places, its data below ``data/NAME`` and types by their short names."""
+    """A config without places, its data below ``data/NAME`` and types by their short names.
+
+    A root that all its data sets share becomes its ``data_root``, which an option moves.
+    """
     kept = {k: v for k, v in without_places(config).items() if k not in _OF_A_RUN}
-    root = config.get("data_root")
-    roots = [root] if isinstance(root, str) else _roots(kept)
+    roots = _roots(kept)
+    if len(roots) == 1:
+        kept.setdefault("data_root", roots[0])
     return {key: _relative(value, roots, None) for key, value in kept.items()}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from support.tools import TINY
+from support.tools import TINY, succeed
 
 from fdam_mm.apis import load_model, predict, publish
 from fdam_mm.cli.publish import main
@@ -59,6 +59,17 @@ def test_it_is_the_model_that_was_trained(published: Path, work_dir: Path) -> No
     (mine,), (other,) = (predict(m, picture, progress=False) for m in (loaded, trained))
     np.testing.assert_array_equal(mine.labels, other.labels)
     assert mine.palette == other.palette
+
+
+def test_it_is_evaluated_without_a_checkpoint(
+    published: Path, work_dir: Path, tmp_path: Path
+) -> None:
+    data = f"data_root={work_dir.parent / 'demo'}"
+    succeed("test.py", published, "--work-dir", tmp_path, "--cfg-options", data, cwd=tmp_path)
+    (file,) = tmp_path.glob("*/*.json")
+    about = read_description(published / "config.json")
+    assert about.metrics is not None
+    assert json.loads(file.read_text())["mIoU"] == about.metrics.values["mIoU"]
 
 
 def test_weights_are_the_average(published: Path, work_dir: Path) -> None:
@@ -167,6 +178,8 @@ def test_paths_of_this_machine() -> None:
         ),
         test_evaluator=[dict(ann_file="data/nuts/ann/val.json")],
     )
+    apart = dict(test_dataloader=dict(dataset=dict(data_root="/home/me/nuts")))
+    assert portable(apart)["data_root"] == "data/nuts"
     command = "fdam train /home/me/c.py --work-dir=/tmp/w --cfg-options data_root='/a b/c' lr=1/2"
     expected = "fdam train c.py --work-dir=w --cfg-options data_root='a b/c' lr=1/2"
     assert without_paths(command) == expected
