@@ -16,6 +16,8 @@ train_dataloader = dict(
 )
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
 test_dataloader = val_dataloader
+val_evaluator = dict(_delete_=True, type="MergedDOTAMetric")  # on whole pictures
+test_evaluator = val_evaluator
 train_cfg = dict(_delete_=True, type="IterBasedTrainLoop", max_iters=1000, val_interval=100)
 default_hooks = dict(
     logger=dict(interval=20, log_metric_by_epoch=False),

@@ -54,8 +54,8 @@ def _fetch(address: str, target: Path) -> None:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise CheckpointError(
             f"cannot fetch {address}: {reason}. Fetch it where there is a network and put it to "
-            f"{target}; to start without a pretrained backbone: "
-            "--cfg-options model.backbone.init_cfg=None"
+            f"{target}; to start without it: fdam new --from-scratch for own data, else "
+            "--cfg-options model.backbone.init_cfg=None, where the backbone's norms are trained"
         ) from error
 
 

@@ -12,7 +12,8 @@ from .errors import clear_errors
 _DESCRIPTION = """Write a folder with a config for own data, its twin without FDAM, the classes and
 the split: a starting point to edit, whose numbers follow from the data and this machine."""
 _EXAMPLE = """COMMAND nuts --data photos/
-  COMMAND streets --data camvid/ --model segformer-b0 --plain"""
+  COMMAND streets --data camvid/ --model segformer-b0 --plain
+  COMMAND nuts --data photos/ --from-scratch"""
 
 
 @clear_errors
@@ -23,8 +24,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments.add_argument("--data", required=True, help="folder with pictures and labels")
     arguments.add_argument(
         "--model",
-        help="segformer-b0, deit3-b, mask-dino-r50, lsknet-s-oriented or timm:NAME (what fits the "
-        "labels' task)",
+        help="segformer-b0, deit3-b, mask-dino-r50, mask-dino-tiny, lsknet-s-oriented or "
+        "timm:NAME (what fits the labels' task)",
     )
     arguments.add_argument(
         "--task",
@@ -32,6 +33,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="another than the labels' own, where they serve it: objects with masks as label maps",
     )
     arguments.add_argument("--plain", action="store_true", help="without FDAM; the twin has it")
+    arguments.add_argument(
+        "--from-scratch",
+        action="store_true",
+        help="from drawn weights: nothing is fetched, all norms are trained, nothing is frozen",
+    )
     arguments.add_argument("--format", help="of the labels, where several fit")
     args = arguments.parse_args(argv)
     from tqdm import tqdm
@@ -44,7 +50,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     bar = partial(tqdm, leave=False, disable=None)
     found = inspect(args.data, args.format, check=False, progress=bar)
     task = TASKS[args.task] if args.task else None
-    numbers = write_start(found, args.name, args.model, args.plain, progress=bar, task=task)
+    numbers = write_start(
+        found, args.name, args.model, args.plain,
+        progress=bar, task=task, scratch=args.from_scratch,
+    )  # fmt: skip
     print(
         f"{args.name}/config.py: crop {numbers.side}, batch {numbers.batch}, {numbers.iterations} "
         f"iterations, learning rate {numbers.rate}\n"

@@ -2,6 +2,7 @@
 
 import tempfile
 import uuid
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -56,6 +57,16 @@ class Evaluation:
     def counts_pixels(self) -> bool:
         """Whether it is of a segmentor, not of a detector."""
         return len(self.confusion) == len(self.classes)
+
+    @property
+    def there(self) -> list[int]:
+        """Labels of the classes that the pictures have, or that were predicted."""
+        counted = self.confusion.sum(0) + self.confusion.sum(1)
+        found = counted[: len(self.classes)] > 0
+        for name, values in self.by_class.items():
+            if name not in ("objects", "share of pixels"):
+                found |= ~np.isnan(values)
+        return np.flatnonzero(found).tolist()
 
     @property
     def reads_bands(self) -> bool:
@@ -117,8 +128,8 @@ def _run(runner: Runner) -> Evaluation:
         metrics = {name: float(value) for name, value in runner.test().items()}
     return Evaluation(
         classes, full_palette(dataset.metainfo.get("palette"), len(classes)), metrics,
-        _by_class(collector, curves, config_metrics, classes), collector.confusion, curves,
-        collector.files, np.array(collector.scores), dataset,
+        _by_class(collector, curves, config_metrics, dataset.metainfo), collector.confusion,
+        curves, collector.files, np.array(collector.scores), dataset,
     )  # fmt: skip
 
 
@@ -135,7 +146,7 @@ def _by_class(
     collector: Collector,
     curves: list[PrecisionRecall],
     metrics: list[Any],
-    classes: tuple[str, ...],
+    metainfo: Mapping[str, Any],
 ) -> dict[str, np.ndarray]:
     if isinstance(collector, PixelCollector):
         counts = collector.confusion
@@ -147,6 +158,7 @@ def _by_class(
             "boundary IoU": _percent(both, either),
             "share of pixels": _percent(total, np.full(len(total), total.sum())),
         }
+    classes = metainfo["classes"]
     columns: dict[str, np.ndarray] = {}
     for found in curves:
         columns |= {f"{found.kind} {name}": 100 * ap for name, ap in found.ap.items()}
@@ -154,7 +166,8 @@ def _by_class(
         for name, values in getattr(metric, "by_class", {}).items():
             columns[name] = np.array([values.get(c, np.nan) for c in classes])
     if isinstance(collector, ObjectCollector):
-        columns["objects"] = collector.confusion[:-1].sum(1).astype(float)
+        single = np.isin(classes, metainfo.get("thing_classes", classes))  # not of stuff
+        columns["objects"] = np.where(single, collector.confusion[:-1].sum(1), np.nan)
     return columns
 
 

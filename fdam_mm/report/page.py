@@ -15,6 +15,7 @@ from fdam_mm.files import write_atomically
 from .charts import Line, line_chart, matrix_chart
 from .collecting import SCORE
 from .confusion import OVERLAP, largest_confusions
+from .evaluating import Evaluation
 from .log import SPECTRA, Series, thinned
 from .markup import Cell, Markup, element, join, legend, page, picture, table, text
 from .pictures import (
@@ -194,24 +195,24 @@ def _by_class(runs: Sequence[ReportedRun]) -> Markup:
         return join(join([element("h3", run.name), _class_table(run)]) for run in runs)
     if len(runs) == 1:
         return _class_table(runs[0])
+    there = sorted({k for run in runs for k in run.evaluation.there})
     columns = [c for c in first.by_class if c not in ("objects", "share of pixels")]
     shown = columns[:1] + [c for c in columns if "boundary" in c or c.endswith("AP")]
     tables = []
     for column in dict.fromkeys(shown):
         rows = []
-        for k, name in enumerate(first.classes):
+        for k in there:
             values = [float(run.evaluation.by_class[column][k]) for run in runs]
-            rows.append([name, *_beside(values)])
+            rows.append([first.classes[k], *_beside(values)])
         tables += [element("h3", column), table(_heads([run.name for run in runs]), rows)]
-    return join(tables)
+    return join([*tables, _left_out(first, there)])
 
 
 def _class_table(run: ReportedRun) -> Markup:
     found = run.evaluation
     columns = found.by_class
     rows: list[list[Cell]] = [
-        [_named(found, k), *(_column_cell(c, columns[c][k]) for c in columns)]
-        for k in range(len(found.classes))
+        [_named(found, k), *(_column_cell(c, columns[c][k]) for c in columns)] for k in found.there
     ]
     measured = [c for c in columns if c not in ("objects", "share of pixels")]
     means = {c: _mean(columns[c]) for c in measured}
@@ -222,10 +223,25 @@ def _class_table(run: ReportedRun) -> Markup:
         if found.counts_pixels
         else f"Percent; objects are counted where boxes are compared at IoU {OVERLAP}."
     )
-    return join([table(["class", *columns], rows), element("p", note, class_="soft")])
+    return join(
+        [
+            table(["class", *columns], rows),
+            element("p", note, class_="soft"),
+            _left_out(found, found.there),
+        ]
+    )
 
 
-def _named(found: Any, label: int) -> Markup:
+def _left_out(found: Evaluation, there: Sequence[int]) -> Markup:
+    """Says that a table is not of all classes."""
+    missing = len(found.classes) - len(there)
+    note = (
+        f"Not shown: {missing} classes that these pictures have not and that were not predicted."
+    )
+    return element("p", note, class_="soft") if missing else Markup("")
+
+
+def _named(found: Evaluation, label: int) -> Markup:
     colour = "background:rgb({},{},{})".format(*found.palette[label])
     return join([element("i", "", class_="swatch", style=colour), found.classes[label]])
 
@@ -235,7 +251,9 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _column_cell(column: str, value: float) -> Cell:
-    return str(int(value)) if column == "objects" else _percent(value)
+    if column != "objects" or math.isnan(value):
+        return _percent(value)
+    return str(int(value))
 
 
 def _percent(value: float | None) -> str | None:
@@ -244,7 +262,9 @@ def _percent(value: float | None) -> str | None:
 
 def _confusion(run: ReportedRun, named: bool) -> Markup:
     found = run.evaluation
-    counts, names = found.confusion, list(found.classes)
+    there = found.there
+    kept = there if found.counts_pixels else [*there, len(found.classes)]
+    counts, names = found.confusion[np.ix_(kept, kept)], [found.classes[k] for k in there]
     if not counts.sum():
         return Markup("")
     if found.counts_pixels:
@@ -311,7 +331,11 @@ def _pictures(runs: Sequence[ReportedRun], most: int) -> list[Markup]:
         return []
     models = [load_model(run.config, run.checkpoint) for run in runs]
     kind = "mean IoU" if first.counts_pixels else f"F1 at IoU {OVERLAP}"
-    names = legend(first.classes, first.palette) if first.counts_pixels else Markup("")
+    there = sorted({k for run in runs for k in run.evaluation.there})
+    colours = [first.palette[k] for k in there]
+    names = Markup("")
+    if first.counts_pixels:
+        names = legend([first.classes[k] for k in there], colours)
     if len(runs) == 1:
         best, worst = extremes(first.scores, most)
         groups = [("Worst pictures", worst), ("Best pictures", best)]

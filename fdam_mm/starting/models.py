@@ -9,6 +9,10 @@ from fdam_mm.data.own import Task
 from fdam_mm.errors import UsageError
 
 _BOTH = dict(att_inv=True, freq_scale=True)
+_OF_TIMM = dict(pretrained=False)
+_NO_FILE = dict(init_cfg=None)
+# Batch statistics of one or two pictures are poor, frozen ones of drawn weights explode.
+_GROUPS = dict(norm_cfg=dict(type="GN", num_groups=32, requires_grad=True))
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,11 @@ class Model:
         weights: File of pretrained weights, relative to where the training starts; None where
             they come by themselves.
         settings: More of the backbone's.
+        drawn: Settings of the backbone that start it from drawn weights: no checkpoint, norms
+            that are trained, nothing frozen.
+        drawn_rates: Of the optimizer's ``paramwise_cfg``, from drawn weights: the backbone learns
+            as the heads do.
+        scratch: Start from drawn weights, whatever weights are there.
         heads: Settings of the heads, by their names, that the backbone's channels ask for.
         neck: A pyramid for a plain ViT, None to leave the base's.
         fdam: The layers that our configs of this model put in.
@@ -40,6 +49,9 @@ class Model:
     gib: float
     weights: str | None = None
     settings: Mapping[str, Any] | None = None
+    drawn: Mapping[str, Any] = field(default_factory=lambda: dict(_NO_FILE))
+    drawn_rates: Mapping[str, Any] | None = None
+    scratch: bool = False
     heads: Mapping[str, Mapping[str, Any]] | None = None
     neck: Mapping[str, Any] | None = None
     fdam: Mapping[str, bool] = field(default_factory=lambda: dict(_BOTH))
@@ -48,7 +60,19 @@ class Model:
     @property
     def pretrained(self) -> bool:
         """Whether it would start from pretrained weights, here and now."""
+        if self.scratch:
+            return False
         return self.weights is None or Path(self.weights).is_file()
+
+    @property
+    def backbone(self) -> dict[str, Any]:
+        """Its settings, without FDAM."""
+        settings = dict(self.settings or {})
+        if not self.pretrained:
+            return settings | dict(self.drawn)
+        if self.weights is None:
+            return settings
+        return settings | dict(init_cfg=dict(type="Pretrained", checkpoint=self.weights))
 
 
 MODELS = {
@@ -59,14 +83,21 @@ MODELS = {
     "deit3-b": Model(
         "own_deit3-b", "UperNet on DeiT-III-B", ("semantic",), 6e-5, 16, 512, 4.0,
         "pretrain/deit_3_base_224_21k.pth", heads={"decode_head": {}, "auxiliary_head": {}},
+        drawn_rates=dict(layer_decay=1.0),
     ),
     "mask-dino-r50": Model(
         "own_mask-dino-r50", "Mask DINO (ResNet-50)", ("instance", "panoptic"), 1e-4, 16, 1024,
         4.0, fdam_in=("panoptic_head", "pixel_decoder"),
+        drawn=dict(_NO_FILE, frozen_stages=-1, norm_eval=False, **_GROUPS),
+        drawn_rates=dict(custom_keys=dict(backbone=dict(lr_mult=1.0))),
+    ),
+    "mask-dino-tiny": Model(
+        "own_mask-dino-tiny", "Small Mask DINO", ("instance", "panoptic"), 2e-4, 16, 512, 1.0,
+        fdam_in=("panoptic_head", "pixel_decoder"), drawn={}, scratch=True,
     ),
     "lsknet-s-oriented": Model(
         "own_lsknet-s-oriented", "Oriented R-CNN (LSKNet-S)", ("oriented",), 1e-4, 8, 1024, 2.5,
-        "pretrain/lsk_s_backbone.pth", fdam=dict(freq_scale=True),
+        "pretrain/lsk_s_backbone.pth", fdam=dict(freq_scale=True), drawn=dict(_NO_FILE, **_GROUPS),
     ),
 }  # fmt: skip
 DEFAULTS = {
@@ -76,10 +107,12 @@ DEFAULTS = {
     "detection": "timm:swin_tiny_patch4_window7_224",
     "oriented": "lsknet-s-oriented",
 }
+_DRAWN_DEFAULTS = {"instance": "mask-dino-tiny", "panoptic": "mask-dino-tiny"}
+"""From drawn weights, where the model of ``DEFAULTS`` would take days."""
 
 
-def find_model(name: str | None, task: Task) -> Model:
-    """The model of a name, or the one that fits the task.
+def find_model(name: str | None, task: Task, scratch: bool = False) -> Model:
+    """The model of a name, or the one that fits the task; with ``scratch`` from drawn weights.
 
     Raises:
         UsageError: There is no such model, or it is for another task, or none is for the task.
@@ -88,7 +121,7 @@ def find_model(name: str | None, task: Task) -> Model:
     if name is None:
         if task not in DEFAULTS:
             raise UsageError(f"the labels are for {task}, and fdam new has no model for it yet")
-        name = DEFAULTS[task]
+        name = (_DRAWN_DEFAULTS if scratch else {}).get(task, DEFAULTS[task])
     model = MODELS.get(name)
     if name.startswith("timm:"):
         model = _of_timm(name.removeprefix("timm:"), task)
@@ -96,9 +129,8 @@ def find_model(name: str | None, task: Task) -> Model:
         raise UsageError(f"--model {name}, expected one of {', '.join(known)}")
     if task not in model.tasks:
         raise UsageError(f"--model {name} is for {', '.join(model.tasks)}, the labels for {task}")
-    if task == "panoptic":
-        return replace(model, base=f"{model.base}-panoptic")
-    return model
+    base = f"{model.base}-panoptic" if task == "panoptic" else model.base
+    return replace(model, base=base, scratch=scratch or model.scratch)
 
 
 def _of_timm(name: str, task: Task) -> Model:
@@ -136,7 +168,7 @@ def _of_timm(name: str, task: Task) -> Model:
         raise UsageError(f"--model timm:{name} has {len(maps)} maps, UperNet needs 4")
     return Model(
         "own_timm", f"UperNet on timm's {name}", ("semantic",), 6e-5, 16, 512, 3.0,
-        settings=dict(model_name=name, out_indices=indices, pretrained=True),
+        settings=dict(model_name=name, out_indices=indices, pretrained=True), drawn=_OF_TIMM,
         heads={
             "decode_head": dict(in_channels=maps),
             "auxiliary_head": dict(in_channels=maps[2]),
@@ -156,6 +188,6 @@ def _detector_of_timm(name: str, channels: list[int], strides: list[int]) -> Mod
     indices = tuple(strides.index(stride) for stride in wanted)
     return Model(
         "own_timm-boxes", f"Faster R-CNN on timm's {name}", ("detection",), 1e-4, 16, 800, 3.0,
-        settings=dict(model_name=name, out_indices=indices, pretrained=True),
+        settings=dict(model_name=name, out_indices=indices, pretrained=True), drawn=_OF_TIMM,
         neck=dict(in_channels=[channels[index] for index in indices]),
     )  # fmt: skip

@@ -23,7 +23,7 @@ from fdam_mm.data.own.writers.base import Placed
 from fdam_mm.data.pictures.rows import read_windows
 from fdam_mm.data.pictures.windows import place_windows
 from fdam_mm.data.prepare.dota_patches import labels_in_windows
-from fdam_mm.data.prepare.dota_split import KINDS, write_patches
+from fdam_mm.data.prepare.dota_split import KINDS, patch_names, write_labels, write_patches
 from fdam_mm.data.prepare.workers import map_in_order
 
 from .sets import Split
@@ -98,6 +98,8 @@ def cut(
 ) -> dict[str, int]:
     """Write the tiles of all splits, in several processes where pictures are many.
 
+    Tiles that an interrupted call wrote are kept, unless their picture is newer; others go.
+
     Args:
         sources: By split.
         folder: For a folder of each split.
@@ -113,27 +115,46 @@ def cut(
     """
     for name in sources:
         for kind in KINDS:
-            (folder / name / kind).mkdir(parents=True)
+            (folder / name / kind).mkdir(parents=True, exist_ok=True)
     jobs = [Job(s, folder / name, side, overlap) for name, of in sources.items() for s in of]
     workers = min(os.cpu_count() or 1, 8, max(1, len(jobs) // _EACH))
-    counts = dict.fromkeys(sources, 0)
+    names: dict[str, set[str]] = {name: set() for name in sources}
     done = map_in_order(cut_one, jobs, workers)
     for job in progress(jobs):
-        counts[job.folder.name] += next(done)
-    return counts
+        names[job.folder.name].update(next(done))
+    for split, kept in names.items():
+        for file in (file for kind in KINDS for file in (folder / split / kind).iterdir()):
+            if file.stem not in kept:
+                file.unlink()
+    return {split: len(kept) for split, kept in names.items()}
 
 
-def cut_one(job: Job) -> int:
-    """Write the tiles of one source and return their number."""
+def cut_one(job: Job) -> list[str]:
+    """Write the tiles of one source and return their names."""
     source = job.source
     left, top, right, bottom = source.region
     windows = place_windows(right - left, bottom - top, (job.side,), (job.overlap,))
-    labels = replace(source.labels, corners=source.labels.corners - [left, top])
-    found = labels_in_windows(labels, windows, right - left, bottom - top)
+    moved = replace(source.labels, corners=source.labels.corners - [left, top])
+    found = labels_in_windows(moved, windows, right - left, bottom - top)
     windows = windows + [left, top, left, top]
-    inside = np.minimum(windows, [right, bottom, right, bottom])
-    pixels = _pixels(source.image, inside)
-    return len(write_patches(job.folder, source.name, windows, found.windows, pixels))
+    names = patch_names(source.name, windows)
+    whole = [_is_whole(job.folder, name, source.image) for name in names]
+    for name, labels, is_whole in zip(names, found.windows, whole, strict=True):
+        if is_whole:  # its labels may have changed
+            write_labels(job.folder, name, labels)
+    left_out = [index for index, is_whole in enumerate(whole) if not is_whole]
+    windows, objects = windows[left_out], [found.windows[index] for index in left_out]
+    if left_out:
+        inside = np.minimum(windows, [right, bottom, right, bottom])
+        pixels = _pixels(source.image, inside)
+        write_patches(job.folder, source.name, windows, objects, pixels)
+    return names
+
+
+def _is_whole(folder: Path, name: str, image: Path) -> bool:
+    """Whether a tile was written after its picture; its labels come after its pixels."""
+    file = folder / "annfiles" / f"{name}.txt"
+    return file.is_file() and file.stat().st_mtime_ns > image.stat().st_mtime_ns
 
 
 def _pixels(image: Path, windows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

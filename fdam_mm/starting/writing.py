@@ -1,17 +1,21 @@
 """Writing a start: rules applied to what was found, and the files."""
 
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fdam_mm.data.check.problems import Progress
 from fdam_mm.data.own import Inspection, PictureFacts, Task, convert
+from fdam_mm.data.own.claiming import claim
 from fdam_mm.data.own.writers.dota import names_without_spaces
 from fdam_mm.data.pictures.rasters import band_statistics
-from fdam_mm.errors import UsageError
-from fdam_mm.files import new_folder, write_atomically
+from fdam_mm.errors import DataError, UsageError
+from fdam_mm.files import write_atomically
 from fdam_mm.visualization.colours import full_palette
 
 from .models import Model, find_model
@@ -31,6 +35,9 @@ from .sets import Split, find_splits, write_coco, write_lists
 from .texts import Start, classes_text, config_text, twin_text
 from .tiles import Source, cut, divide, read_sources
 
+_MARK = ".fdam_new.json"
+"""In an unfinished start: what it is of."""
+
 
 def write_start(
     found: Inspection,
@@ -40,17 +47,21 @@ def write_start(
     machine: Machine | None = None,
     progress: Progress = iter,
     task: Task | None = None,
+    scratch: bool = False,
 ) -> Numbers:
     """Write ``config.py``, its twin, ``classes.py`` and ``splits/`` into a new folder.
 
+    After an interruption the same call goes on: tiles and converted labels are kept.
+
     Args:
         found: From :func:`fdam_mm.data.own.inspect`.
-        folder: Must not be there, or be empty.
+        folder: Must not be there, be empty, or be what an interrupted call left.
         model: A name that :func:`.models.find_model` takes; None takes the task's.
         plain: ``config.py`` is without FDAM, and ``fdam.py`` the twin with it.
         machine: That will train; None takes this one.
         progress: Wraps lists of pictures that are read.
         task: That the model is for, where the labels serve others than their own; None takes it.
+        scratch: From drawn weights, whatever weights are there.
 
     Returns:
         The numbers that the rules gave.
@@ -59,17 +70,17 @@ def write_start(
         UsageError: The folder is not empty, or the data, the task or the model do not fit.
         PreparationError: The labels cannot be converted.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is there and not empty; nothing is ever overwritten")
     task, machine = task or found.task, machine or Machine.here()
     to = route(found, task)
-    chosen = find_model(model, task)
-    if folder.exists():
-        folder.rmdir()
-    with new_folder(folder) as new:
+    chosen = find_model(model, task, scratch)
+    work = dict(
+        source=str(found.folder.resolve()), format=found.format, task=task, model=chosen.title,
+        plain=plain, scratch=scratch,
+    )  # fmt: skip
+    with _begun(folder, work):
         said_root = str(found.folder.resolve())
         if to is not None:
-            found = convert(found.folder, new / "data", to, found.format, progress).after
+            found = convert(found.folder, folder / "data", to, found.format, progress).after
             said_root = "{{ fileDirname }}/data"
         infos = [c.info for c in found.classes]
         if task == "panoptic":  # as write_coco sorts them
@@ -77,19 +88,32 @@ def write_start(
         names = [info.name for info in infos]
         if task == "oriented":
             names = names_without_spaces(names, folder)
+        given = _Given(found, task, chosen, machine, names)
         write = _write_tiles if task == "oriented" else _write_splits
-        splits, counts, numbers = write(_Given(found, task, chosen, machine, names), new, progress)
+        splits, counts, numbers = write(given, folder, progress)
+        colours: Iterable = [info.colour for info in infos]
+        palette = full_palette(colours if all(colours) else None, len(names))  # type: ignore[arg-type]
+        write_atomically(folder / "classes.py", classes_text(names, palette, numbers.weights))
         start = Start(
             task, chosen, found.folder.resolve(), said_root, splits, numbers, not plain, counts,
             found.labelled.zero_unlabelled, sum(info.is_thing for info in infos),
         )  # fmt: skip
-        write_atomically(new / "config.py", config_text(start))
         twin = "fdam.py" if plain else "plain.py"
-        write_atomically(new / twin, twin_text(chosen, plain))
-        given: Iterable = [info.colour for info in infos]
-        palette = full_palette(given if all(given) else None, len(names))  # type: ignore[arg-type]
-        write_atomically(new / "classes.py", classes_text(names, palette, numbers.weights))
+        write_atomically(folder / twin, twin_text(chosen, plain))
+        write_atomically(folder / "config.py", config_text(start))
     return numbers
+
+
+@contextmanager
+def _begun(folder: Path, work: dict[str, Any]) -> Iterator[None]:
+    """Keep what there is after an interruption, nothing where the data do not fit."""
+    claim(folder, _MARK, work)
+    try:
+        yield
+    except (UsageError, DataError):
+        shutil.rmtree(folder)
+        raise
+    (folder / _MARK).unlink()
 
 
 @dataclass(frozen=True)

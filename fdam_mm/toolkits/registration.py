@@ -2,6 +2,7 @@
 
 import importlib
 
+from .patches.rotated_ap import compute_rotated_ap_here
 from .quiet import quiet
 
 TOOLKITS = ("mmseg", "mmdet", "mmrotate")
@@ -14,3 +15,5 @@ def register_toolkit(scope: str) -> None:
     with quiet():
         utils = importlib.import_module(f"{scope}.utils")
         utils.register_all_modules(init_default_scope=False)
+    if scope == "mmrotate":
+        compute_rotated_ap_here()

@@ -1,9 +1,11 @@
 """Work folders of small models, shared by the tests of this folder."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.runner import runner
 from support.tools import ROOT, TINY
 
 from fdam_mm.apis import load_model, train
@@ -13,6 +15,14 @@ from fdam_mm.training.config import read_config
 
 DETECTOR = ROOT / "tests/support/tiny_detector.py"
 ORIENTED = ROOT / "configs/demo/oriented-rcnn_lsknet_demo.py"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unasked_compilers() -> Iterator[None]:
+    """Runs start without asking for their versions."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "collect_env", dict)
+        yield
 
 
 @pytest.fixture(scope="session")

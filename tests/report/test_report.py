@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,10 +79,11 @@ def test_the_page_of_a_detector(detector: ReportedRun, tmp_path: Path) -> None:
     assert ours.confusion[:-1].sum() == ours.by_class["objects"].sum() > 0
     page = page_of([detector], tmp_path / "page.html")
     assert_alone(page)
+    absent = len(ours.classes) - len(ours.there)
+    assert (f"{absent} of 6 classes are not shown" in page) == bool(absent)
     assert "bbox at IoU 0.5" in page and page.count("data:image/jpeg") == 2 * 2
 
 
-@pytest.mark.slow  # mmrotate's AP starts four Pythons that import torch
 def test_the_page_of_rotated_boxes(oriented: ReportedRun, tmp_path: Path) -> None:
     found = oriented.evaluation
     (column,) = [c for c in found.by_class if c.startswith("rotated")]
@@ -89,6 +91,26 @@ def test_the_page_of_rotated_boxes(oriented: ReportedRun, tmp_path: Path) -> Non
     page = page_of([oriented], tmp_path / "page.html")
     assert_alone(page)
     assert "rotated at IoU 0.5" in page
+
+
+def test_classes_that_are_not_there(run: ReportedRun, tmp_path: Path) -> None:
+    """Of ten one is predicted alone, one is neither there nor predicted."""
+    confusion = np.diag(np.arange(1, 11))
+    confusion[3, 3], confusion[4, 4], confusion[0, 4] = 0, 0, 5
+    columns = {
+        "IoU": np.where(np.arange(10) == 3, np.nan, 50.0),
+        "share of pixels": np.where(np.arange(10) == 3, 0.0, 1.0),
+    }
+    columns["boundary IoU"] = columns["accuracy"] = columns["IoU"]
+    names = tuple(f"class {k}" for k in range(10))
+    found = replace(
+        run.evaluation, classes=names, palette=((0, 0, 0),) * 10, by_class=columns,
+        confusion=confusion,
+    )  # fmt: skip
+    assert found.there == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    write_page([replace(run, evaluation=found)], tmp_path / "page.html", pictures=0)
+    page = (tmp_path / "page.html").read_text()
+    assert "1 of 10 classes are not shown" in page and "class 3" not in page and "class 4" in page
 
 
 def test_differences() -> None:

@@ -5,16 +5,19 @@ import shutil
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, HOOKS, METRICS
 
 from fdam_mm.apis.building import build_model
 from fdam_mm.cli import main as fdam
-from fdam_mm.toolkits.scope import toolkit_scope
+from fdam_mm.starting import tiles
+from fdam_mm.toolkits.scope import scope_of, toolkit_scope
 from fdam_mm.training.config import read_config
 
 HEIGHT, WIDTH = 64, 80
@@ -115,6 +118,13 @@ def rotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )  # fmt: skip
         (root / f"{i}.json").write_text(json.dumps(data))
     return root
+
+
+def builds_what_it_offers(config: Path) -> bool:
+    """Whether early stopping, which the config has in comments, can be built."""
+    (line,) = [line for line in config.read_text().splitlines() if line.startswith("# early = ")]
+    HOOKS.build(eval(line.removeprefix("# early = ")))
+    return True
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int | None:
@@ -259,6 +269,45 @@ def test_objects(objects: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert plain.model.panoptic_head.pixel_decoder.fdam is None
 
 
+@pytest.mark.parametrize(
+    ("labels", "model"),
+    [
+        ("objects", None),
+        ("panoptic", None),
+        ("rotated", None),
+        ("boxes", "timm:resnet18"),
+        ("masks", "deit3-b"),
+    ],
+)
+def test_from_scratch(
+    labels: str, model: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    """Nothing is fetched, frozen, or taught more slowly than the heads, and norms learn."""
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    words = ["--model", model] if model else []
+    data = request.getfixturevalue(labels)
+    run(monkeypatch, "new", "own", "--data", data, "--from-scratch", *words)
+    text = Path("own/config.py").read_text()
+    assert "# From drawn weights: norms are trained" in text and len(text.splitlines()) < 40
+    config = read_config("own/config.py", {})
+    settings = config.model.backbone
+    assert settings.get("init_cfg") is None and not settings.get("pretrained")
+    with torch.device("meta"), toolkit_scope(scope_of(config)):
+        built = build_model(config)
+        groups = build_optim_wrapper(built, config.optim_wrapper).param_groups
+    built.train()
+    assert all(p.requires_grad for p in built.backbone.parameters())
+    norms = [m for m in built.backbone.modules() if "Norm" in type(m).__name__]
+    assert norms and all(norm.training for norm in norms)
+    if labels in ("objects", "panoptic", "rotated"):  # whose batches are small
+        assert not any("Batch" in type(norm).__name__ for norm in norms)
+    rates = {id(p): group["lr"] for group in groups for p in group["params"]}
+    assert {rates[id(p)] for p in built.backbone.parameters()} == {config.lr}
+
+
 def test_panoptic(panoptic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
@@ -276,6 +325,7 @@ def test_panoptic(panoptic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         dataset = DATASETS.build(config.train_dataloader.dataset)
         metric = METRICS.build(config.val_evaluator)
         HOOKS.build(config.default_hooks.checkpoint)  # knows which PQ is the best
+        assert builds_what_it_offers(Path("lawn/config.py"))
     sample = dataset[0]["data_samples"]
     assert set(sample.gt_instances.labels.tolist()) == {0}
     assert {0, 1} >= set(np.unique(sample.gt_sem_seg.sem_seg).tolist()) - {255} > {0}
@@ -381,6 +431,32 @@ def test_rotated_boxes(rotated: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     image = rotated / "3.jpg"
     run(monkeypatch, "predict", "work", image, "--out", "result", "--draw", "--tile", 96)
     assert Path("result/3.jpg").is_file()
+
+
+def test_an_interrupted_cut_goes_on(
+    rotated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write, calls = tiles.write_patches, []
+
+    def stop(*arguments: Any) -> list[str]:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return write(*arguments)
+
+    monkeypatch.setattr(tiles, "write_patches", stop)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        run(monkeypatch, "new", "ships", "--data", rotated)
+    there = {file: file.stat().st_mtime_ns for file in Path("ships").rglob("*.png")}
+    assert there and not Path("ships/config.py").exists()
+    stale = Path("ships/tiles/train/images/gone__96__0___0.png")
+    stale.write_bytes(b"")
+    run(monkeypatch, "new", "ships", "--data", rotated)
+    assert {file: file.stat().st_mtime_ns for file in there} == there
+    assert len(calls) == 3 + 5 - 2 and not stale.exists()
+    assert len(list(Path("ships").rglob("*.png"))) == len(list(Path("ships").rglob("*__*.txt")))
+    assert Path("ships/config.py").is_file() and not Path("ships/.fdam_new.json").exists()
 
 
 def test_a_single_large_picture_is_divided(

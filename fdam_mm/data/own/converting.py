@@ -1,6 +1,5 @@
 """From one format to another: pictures are linked, labels written, and all is read back."""
 
-import json
 import os
 import shutil
 from collections import Counter
@@ -11,9 +10,9 @@ from pathlib import Path
 from fdam_mm.data.check.problems import Progress
 from fdam_mm.data.pictures.header import read_header
 from fdam_mm.errors import PreparationError, UsageError
-from fdam_mm.files import atomic_file, sweep, write_atomically
+from fdam_mm.files import atomic_file
 
-from .folder import Folder
+from .claiming import claim
 from .inspecting import UNLABELLED, inspect
 from .inspection import Inspection
 from .labelled import ClassInfo, LabelledPicture, LabelledSet, Task
@@ -166,22 +165,7 @@ def _mark(source: Path, target: Path, settings: dict[str, str]) -> None:
     inside = target.absolute().resolve()
     if source.resolve() in (inside, *inside.parents):
         raise UsageError(f"{target} is in {source}: its labels would be found twice; name another")
-    settings = {"source": str(source.resolve()), **settings}
-    file = target / _MARK
-    if file.is_file():
-        known = json.loads(file.read_text(encoding="utf-8"))
-        if known != settings:
-            raise UsageError(f"{target} was made of {known}, not of {settings}; name a new folder")
-        for folder in {target, *(target / f for f in _folders(target))}:
-            sweep(folder)
-        return
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(f"{target} is there and not empty; name a new folder")
-    write_atomically(file, json.dumps(settings))
-
-
-def _folders(target: Path) -> set[Path]:
-    return {Path(file.parent) for file in Folder.open(target).files}
+    claim(target, _MARK, {"source": str(source.resolve()), **settings})
 
 
 def _compare(before: Inspection, after: Inspection, writer: Writer) -> None:

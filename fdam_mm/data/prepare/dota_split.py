@@ -161,15 +161,23 @@ def write_patches(
     Returns:
         The patches' names, by window.
     """
-    names = [f"{name}__{right - left}__{left}___{top}" for left, top, right, _ in windows]
+    names = patch_names(name, windows)
     for index, part in pixels:
         size = int(windows[index, 2] - windows[index, 0])
         write_picture(folder / "images" / f"{names[index]}.png", pad_patch(part, size, PADDING))
-        text = format_labels(labels[index])
-        (folder / "annfiles" / f"{names[index]}.txt").write_text(
-            text, encoding="utf-8", newline="\n"
-        )
+        write_labels(folder, names[index], labels[index])
     return names
+
+
+def patch_names(name: str, windows: np.ndarray) -> list[str]:
+    """Of the patches of one picture, by window, (N, 4)."""
+    return [f"{name}__{right - left}__{left}___{top}" for left, top, right, _ in windows]
+
+
+def write_labels(folder: Path, patch: str, labels: Labels) -> None:
+    """Write the objects of a patch."""
+    file = folder / "annfiles" / f"{patch}.txt"
+    file.write_text(format_labels(labels), encoding="utf-8", newline="\n")
 
 
 def _publish(job: Job, patches: list[str]) -> None:

@@ -32,5 +32,5 @@ def boxes_text(start: Start) -> list[str]:
         *loaders(sets, "pipeline=train_pipeline, ", "pipeline=test_pipeline, "),
         "val_evaluator = dict(ann_file=val_dataloader['dataset']['ann_file'])",
         "test_evaluator = dict(ann_file=test_dataloader['dataset']['ann_file'])",
-        *tail("coco/bbox_mAP"),
+        *tail(start, "coco/bbox_mAP"),
     ]

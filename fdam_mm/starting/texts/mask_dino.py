@@ -2,7 +2,18 @@
 
 from fdam_mm.starting.sets import Split
 
-from .pieces import Start, below, data_lines, head, inside, loaders, said, schedule, tail
+from .pieces import (
+    Start,
+    backbone_settings,
+    below,
+    data_lines,
+    head,
+    inside,
+    loaders,
+    said,
+    schedule,
+    tail,
+)
 
 
 def instance_text(start: Start) -> list[str]:
@@ -15,7 +26,7 @@ def instance_text(start: Start) -> list[str]:
         *loaders(sets, "pipeline=train_pipeline, ", "pipeline=test_pipeline, "),
         "val_evaluator = dict(ann_file=val_dataloader['dataset']['ann_file'])",
         "test_evaluator = dict(ann_file=test_dataloader['dataset']['ann_file'])",
-        *tail("coco/segm_mAP"),
+        *tail(start, "coco/segm_mAP"),
     ]
 
 
@@ -41,7 +52,7 @@ def panoptic_text(start: Start) -> list[str]:
         *loaders(sets, "pipeline=train_pipeline, ", "pipeline=test_pipeline, "),
         f"val_evaluator = dict({files['val']})",
         f"test_evaluator = dict({files['test']})",
-        *tail("coco_panoptic/PQ"),
+        *tail(start, "coco_panoptic/PQ"),
     ]
 
 
@@ -54,13 +65,15 @@ def coco_set(split: Split, start: Start) -> str:
 
 def _model(start: Start, classes: str) -> list[str]:
     numbers = start.numbers
+    settings = backbone_settings(start, fdam=False)  # it is in the head
+    backbone = f"backbone={settings}, " if start.model.backbone else ""
     decoder = f", pixel_decoder=dict(fdam={said(start.model.fdam)})" if start.fdam else ""
     return [
         *head(start),
         f"size = ({numbers.side}, {numbers.side})  # what a training step sees of a picture",
         *schedule(start),
         f"head = dict({classes}{decoder})",
-        "model = dict(panoptic_head=head)",
+        f"model = dict({backbone}panoptic_head=head)",
     ]
 
 

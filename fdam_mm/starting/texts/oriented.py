@@ -26,5 +26,5 @@ def oriented_text(start: Start) -> list[str]:
         'data = dict(data_root="{{ fileDirname }}/tiles/")',
         "data.update(metainfo=dict(classes=_base_.classes, palette=_base_.palette))",
         *loaders(sets, ""),
-        *tail("dota/mAP"),
+        *tail(start, "dota/mAP"),
     ]

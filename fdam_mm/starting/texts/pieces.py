@@ -1,6 +1,6 @@
 """What the texts of all tasks share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,10 @@ def head(start: Start, unit: str = "pictures", about: str = "") -> list[str]:
         f"# classes.py has names and colours, splits/ the pictures' names{about}.",
     ]
     if not model.pretrained:
-        lines.append(f"# From drawn weights; better: {model.weights}, see the base's address.")
+        better = f". Better: {model.weights}, see the base" if model.weights else ""
+        lines.append(f"# From drawn weights: norms are trained, nothing is frozen{better}.")
+    elif model.weights is None:
+        lines.append("# Its weights are fetched as it starts; without: fdam new --from-scratch.")
     return [*lines, f'_base_ = ["fdam_mm::_base_/{model.base}.py", "./classes.py"]']
 
 
@@ -91,15 +94,11 @@ def schedule(start: Start) -> list[str]:
 
 def backbone_settings(start: Start, fdam: bool) -> str:
     """Settings of the backbone: the model's own, its weights, and FDAM where it belongs there."""
-    model = start.model
-    settings: dict[str, Any] = {**(model.settings or {})}
+    settings = start.model.backbone
     if start.numbers.mean:
         settings["in_channels"] = len(start.numbers.mean)
-    if model.weights is not None:
-        weights = dict(type="Pretrained", checkpoint=model.weights)
-        settings["init_cfg"] = weights if model.pretrained else None
     if fdam:
-        settings["fdam"] = model.fdam
+        settings["fdam"] = start.model.fdam
     return said(settings)
 
 
@@ -122,17 +121,22 @@ def loaders(sets: dict[str, str], trained: str, tested: str = "") -> list[str]:
     ]
 
 
-def tail(metric: str) -> list[str]:
+def tail(start: Start, metric: str) -> list[str]:
     """Schedule and checkpoints, of the numbers on top."""
+    model = start.model
+    rates = None if model.pretrained else model.drawn_rates
+    paramwise = f", paramwise_cfg={said(rates)}" if rates else ""
     return [
         "train_cfg = dict(max_iters=max_iters, val_interval=max_iters // 10)",
-        "optim_wrapper = dict(optimizer=dict(lr=lr))",
+        f"optim_wrapper = dict(optimizer=dict(lr=lr){paramwise})",
         "param_scheduler = [",
         '    dict(type="LinearLR", start_factor=1e-3, by_epoch=False, end=2 + max_iters // 20),',
         '    dict(type="PolyLR", by_epoch=False, begin=2 + max_iters // 20, end=max_iters),',
         "]",
         "default_hooks = dict(checkpoint=dict(interval=max_iters // 10))",
-        f'# custom_hooks = [dict(type="EarlyStoppingHook", monitor="{metric}", patience=3)]',
+        f'# early = dict(type="EarlyStoppingHook", monitor="{metric}", '
+        'rule="greater", patience=3)',
+        "# custom_hooks = [early]",
     ]
 
 
@@ -152,6 +156,6 @@ def inside(path: Path, start: Start) -> str:
 
 def said(value: Any) -> str:
     """As a config writes it."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return f"dict({', '.join(f'{k}={said(v)}' for k, v in value.items())})"
     return f'"{value}"' if isinstance(value, str) and '"' not in value else repr(value)

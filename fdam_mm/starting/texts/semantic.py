@@ -58,7 +58,7 @@ def semantic_text(start: Start) -> list[str]:
         *(["test_pipeline = [load, *_base_.test_pipeline[1:]]"] if numbers.mean else []),
         *data_lines(start, zero),
         *loaders(sets, "pipeline=train_pipeline, ", tested),
-        *tail("mIoU"),
+        *tail(start, "mIoU"),
     ]
 
 

@@ -19,6 +19,7 @@ initialization_log     two lines for every parameter                           t
 mixed_sizes            mmseg cannot predict a batch of several sizes           a segmentor
 packaged_configs       ``mmseg::`` configs of onedl-mmsegmentation not found   the process
 results_first          a failed drawing costs a test's results                 a hook
+rotated_ap             four Pythons are started for each AP of rotated boxes   the process
 sample_errors          errors of loading name no file                          a data set
 train_loops            loops cannot begin in the middle                        a loop
 =====================  ======================================================  ==================
