@@ -134,9 +134,8 @@ def tail(start: Start, metric: str) -> list[str]:
         '    dict(type="PolyLR", by_epoch=False, begin=2 + max_iters // 20, end=max_iters),',
         "]",
         "default_hooks = dict(checkpoint=dict(interval=max_iters // 10))",
-        f'# early = dict(type="EarlyStoppingHook", monitor="{metric}", '
-        'rule="greater", patience=3)',
-        "# custom_hooks = [early]",
+        f'# custom_hooks = [dict(type="EarlyStoppingHook", monitor="{metric}", '
+        'rule="greater", patience=3)]',
     ]
 
 
