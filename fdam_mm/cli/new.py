@@ -38,6 +38,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         action="store_true",
         help="from drawn weights: nothing is fetched, all norms are trained, nothing is frozen",
     )
+    arguments.add_argument(
+        "--tile",
+        type=int,
+        metavar="SIDE",
+        help="of the tiles that pictures with rotated boxes are cut into, in pixels (by the data)",
+    )
     arguments.add_argument("--format", help="of the labels, where several fit")
     args = arguments.parse_args(argv)
     from tqdm import tqdm
@@ -52,8 +58,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     task = TASKS[args.task] if args.task else None
     numbers = write_start(
         found, args.name, args.model, args.plain,
-        progress=bar, task=task, scratch=args.from_scratch,
+        progress=bar, task=task, scratch=args.from_scratch, tile=args.tile,
     )  # fmt: skip
+    if numbers.unseen:
+        lost = ", ".join(f"{n} of {name}" for name, n in numbers.unseen.items())
+        print(
+            f"note: objects longer than the {numbers.overlap} pixels that tiles share are in no "
+            f"tile: {lost}; larger tiles hold them (--tile SIDE)"
+        )
     print(
         f"{args.name}/config.py: crop {numbers.side}, batch {numbers.batch}, {numbers.iterations} "
         f"iterations, learning rate {numbers.rate}\n"

@@ -1,7 +1,7 @@
 """The figures of a start."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class Numbers:
         weights: Of the classes, None for none.
         overlap: Pixels that tiles share; 0 without tiles.
         mean, std: Of each band, of pictures that are not grey or RGB of 8 bits; else empty.
+        unseen: Objects by class that are in no tile.
         anchors: Sides of the anchors in strides of their level, where a model has some.
     """
 
@@ -29,3 +30,4 @@ class Numbers:
     std: Sequence[float] = ()
     overlap: int = 0
     anchors: tuple[float, ...] = ()
+    unseen: Mapping[str, int] = field(default_factory=dict)

@@ -44,12 +44,11 @@ def crop_side(sides: Sequence[int], largest: int, machine: Machine) -> int:
 
 def tile_side(
     longer: Sequence[int], objects: Sequence[float], largest: int, machine: Machine
-) -> tuple[int, int]:
-    """Side of the square tiles that large pictures are cut into, and the pixels that they share.
+) -> int:
+    """Side of the square tiles that large pictures are cut into.
 
     The median of the pictures' longer sides, at most ``largest`` and on a CPU 256, but twice the
-    95th percentile of the objects' longer sides where ``largest`` allows it. Tiles share as much
-    as that percentile, from a fifth to a half, so that most objects are whole in one.
+    95th percentile of the objects' longer sides where ``largest`` allows it.
 
     Args:
         longer: Longer side of each picture in pixels.
@@ -57,11 +56,28 @@ def tile_side(
         largest: Side of the model's recipe.
         machine: That will train.
     """
-    reach = float(np.percentile(objects, 95)) if len(objects) else 0.0
     most = largest if machine.gpu_memory else min(largest, _MOST_ON_CPU)
-    wanted = max(min(most, float(np.median(longer))), 2 * reach, 64)
-    side = int(min(largest, -(-wanted // _STEP) * _STEP))
-    return side, int(max(side // 5, min(side // 2, math.ceil(reach))))
+    wanted = max(min(most, float(np.median(longer))), 2 * _reach(objects), 64)
+    return int(min(largest, -(-wanted // _STEP) * _STEP))
+
+
+def tile_overlap(side: int, objects: Mapping[str, Sequence[float]]) -> int:
+    """Pixels that tiles share, from a fifth to a half of their side.
+
+    The 95th percentile of the objects' longer sides, so that most are whole in one tile; that of
+    the class with the longest ones, of the classes for which half a side is enough.
+
+    Args:
+        side: Of a tile in pixels.
+        objects: Longer side of each object in pixels, by class.
+    """
+    every = _reach([length for of in objects.values() for length in of])
+    reaches = [min(every, side // 2), *(_reach(of) for of in objects.values())]
+    return math.ceil(max(side // 5, *(r for r in reaches if r <= side // 2)))
+
+
+def _reach(objects: Sequence[float]) -> float:
+    return float(np.percentile(objects, 95)) if len(objects) else 0.0
 
 
 def anchor_scales(sides: Sequence[float]) -> tuple[float, ...]:

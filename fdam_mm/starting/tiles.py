@@ -7,6 +7,7 @@ X and Y are pixels of the whole picture, from which mmrotate's and our merging p
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,6 +62,19 @@ class Job:
     overlap: int
 
 
+@dataclass(frozen=True)
+class Tiles:
+    """What was cut.
+
+    Attributes:
+        counts: Tiles by split.
+        unseen: Objects by class that no tile shows enough of, being longer than the overlap.
+    """
+
+    counts: dict[str, int]
+    unseen: Mapping[str, int]
+
+
 def read_sources(
     found: Inspection, splits: Mapping[str, Split], classes: Sequence[str], progress: Progress
 ) -> dict[str, list[Source]]:
@@ -95,7 +109,7 @@ def cut(
     side: int,
     overlap: int,
     progress: Progress,
-) -> dict[str, int]:
+) -> Tiles:
     """Write the tiles of all splits, in several processes where pictures are many.
 
     Tiles that an interrupted call wrote are kept, unless their picture is newer; others go.
@@ -107,9 +121,6 @@ def cut(
         overlap: Pixels that neighbours share.
         progress: Wraps the list of pictures.
 
-    Returns:
-        Tiles by split.
-
     Raises:
         PictureError: A picture cannot be read.
     """
@@ -120,17 +131,20 @@ def cut(
     workers = min(os.cpu_count() or 1, 8, max(1, len(jobs) // _EACH))
     names: dict[str, set[str]] = {name: set() for name in sources}
     done = map_in_order(cut_one, jobs, workers)
+    unseen: Counter[str] = Counter()
     for job in progress(jobs):
-        names[job.folder.name].update(next(done))
+        written, missed = next(done)
+        names[job.folder.name].update(written)
+        unseen.update(missed)
     for split, kept in names.items():
         for file in (file for kind in KINDS for file in (folder / split / kind).iterdir()):
             if file.stem not in kept:
                 file.unlink()
-    return {split: len(kept) for split, kept in names.items()}
+    return Tiles({split: len(kept) for split, kept in names.items()}, unseen)
 
 
-def cut_one(job: Job) -> list[str]:
-    """Write the tiles of one source and return their names."""
+def cut_one(job: Job) -> tuple[list[str], list[str]]:
+    """Write the tiles of one source; returns their names and the classes of unseen objects."""
     source = job.source
     left, top, right, bottom = source.region
     windows = place_windows(right - left, bottom - top, (job.side,), (job.overlap,))
@@ -148,7 +162,7 @@ def cut_one(job: Job) -> list[str]:
         inside = np.minimum(windows, [right, bottom, right, bottom])
         pixels = _pixels(source.image, inside)
         write_patches(job.folder, source.name, windows, objects, pixels)
-    return names
+    return names, [source.labels.categories[index] for index in found.unseen]
 
 
 def _is_whole(folder: Path, name: str, image: Path) -> bool:

@@ -29,6 +29,7 @@ from .rules import (
     crop_side,
     iterations,
     learning_rate,
+    tile_overlap,
     tile_side,
 )
 from .sets import Split, find_splits, write_coco, write_lists
@@ -48,6 +49,7 @@ def write_start(
     progress: Progress = iter,
     task: Task | None = None,
     scratch: bool = False,
+    tile: int | None = None,
 ) -> Numbers:
     """Write ``config.py``, its twin, ``classes.py`` and ``splits/`` into a new folder.
 
@@ -62,6 +64,7 @@ def write_start(
         progress: Wraps lists of pictures that are read.
         task: That the model is for, where the labels serve others than their own; None takes it.
         scratch: From drawn weights, whatever weights are there.
+        tile: Side of the tiles of rotated boxes in pixels; None takes that of the rules.
 
     Returns:
         The numbers that the rules gave.
@@ -73,9 +76,11 @@ def write_start(
     task, machine = task or found.task, machine or Machine.here()
     to = route(found, task)
     chosen = find_model(model, task, scratch)
+    if tile is not None and (task != "oriented" or tile < 64 or tile % 32):
+        raise UsageError(f"--tile {tile}: a multiple of 32 from 64 on, for rotated boxes alone")
     work = dict(
         source=str(found.folder.resolve()), format=found.format, task=task, model=chosen.title,
-        plain=plain, scratch=scratch,
+        plain=plain, scratch=scratch, tile=tile,
     )  # fmt: skip
     with _begun(folder, work):
         said_root = str(found.folder.resolve())
@@ -88,7 +93,7 @@ def write_start(
         names = [info.name for info in infos]
         if task == "oriented":
             names = names_without_spaces(names, folder)
-        given = _Given(found, task, chosen, machine, names)
+        given = _Given(found, task, chosen, machine, names, tile)
         write = _write_tiles if task == "oriented" else _write_splits
         splits, counts, numbers = write(given, folder, progress)
         colours: Iterable = [info.colour for info in infos]
@@ -118,13 +123,14 @@ def _begun(folder: Path, work: dict[str, Any]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Given:
-    """What a start is made from: the set, the task, the model, the machine, the classes' names."""
+    """What a start is made from; ``tile`` is the side that was asked for."""
 
     found: Inspection
     task: Task
     model: Model
     machine: Machine
     names: Sequence[str]
+    tile: int | None
 
 
 _Written = tuple[dict[str, Split], dict[str, int], Numbers]
@@ -163,20 +169,30 @@ def _write_tiles(given: _Given, new: Path, progress: Progress) -> _Written:
         first, second = divide(sources["train"][0])
         sources |= dict(train=[first], val=[second])
         splits = splits | dict(val=replace(splits["train"], name="val"))
-    longest, sides = _extents(sources["train"])
-    side, overlap = tile_side([max(p.size) for p in train if p.size], longest, model.side, machine)
+    lengths, sides = _extents(sources["train"])
+    longer = [max(p.size) for p in train if p.size]
+    objects = [length for of in lengths.values() for length in of]
+    side = given.tile or tile_side(longer, objects, model.side, machine)
+    overlap = tile_overlap(side, lengths)
     tiles = cut(sources, new / "tiles", side, overlap, progress)
-    numbers = _numbers(train, side, model, machine, tiles["train"])
+    numbers = _numbers(train, side, model, machine, tiles.counts["train"])
     write_lists(splits, new)
-    return splits, tiles, replace(numbers, overlap=overlap, anchors=anchor_scales(sides))
+    numbers = replace(
+        numbers, overlap=overlap, anchors=anchor_scales(sides), unseen=tiles.unseen
+    )  # fmt: skip
+    return splits, tiles.counts, numbers
 
 
-def _extents(sources: Sequence[Source]) -> tuple[np.ndarray, np.ndarray]:
-    """Longer sides and roots of the areas of all objects, (N,) each, in pixels."""
+def _extents(sources: Sequence[Source]) -> tuple[dict[str, list[float]], list[float]]:
+    """Longer sides of the objects by class, and the roots of all areas, in pixels."""
     corners = np.concatenate([source.labels.corners for source in sources])  # (N, 4, 2)
     edges = np.linalg.norm(corners - np.roll(corners, -1, axis=1), axis=2)  # (N, 4)
     pair = np.maximum(edges[:, :2], edges[:, 2:])
-    return pair.max(1), np.sqrt(pair.prod(1))
+    lengths: dict[str, list[float]] = {}
+    categories = [name for source in sources for name in source.labels.categories]
+    for name, length in zip(categories, pair.max(1).tolist(), strict=True):
+        lengths.setdefault(name, []).append(length)
+    return lengths, np.sqrt(pair.prod(1)).tolist()
 
 
 def _numbers(

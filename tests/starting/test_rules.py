@@ -11,6 +11,7 @@ from fdam_mm.starting.rules import (
     iterations,
     learning_rate,
     split_names,
+    tile_overlap,
     tile_side,
 )
 
@@ -25,12 +26,22 @@ def test_crop_side() -> None:
 
 
 def test_tiles() -> None:
-    assert tile_side([600, 600], [20.0], 1024, GPU) == (608, 121)
-    assert tile_side([4000], [20.0], 1024, GPU) == (1024, 204)
-    assert tile_side([4000], [20.0], 1024, CPU) == (256, 51)
-    assert tile_side([4000], [300.0], 1024, CPU) == (608, 300)  # most objects are whole in one
-    assert tile_side([4000], [3000.0], 1024, CPU) == (1024, 512)
-    assert tile_side([40], [], 1024, CPU) == (64, 12)
+    assert tile_side([600, 600], [20.0], 1024, GPU) == 608
+    assert tile_side([4000], [20.0], 1024, GPU) == 1024
+    assert tile_side([4000], [20.0], 1024, CPU) == 256
+    assert tile_side([4000], [300.0], 1024, CPU) == 608  # most objects are whole in one
+    assert tile_side([4000], [3000.0], 1024, CPU) == 1024
+    assert tile_side([40], [], 1024, CPU) == 64
+
+
+def test_tiles_share_what_holds_an_object() -> None:
+    assert tile_overlap(608, {"ship": [20.0]}) == 121  # a fifth
+    assert tile_overlap(608, {"ship": [300.0]}) == 300
+    assert tile_overlap(1024, {"ship": [3000.0]}) == 512
+    few = {"ship": [60.0] * 500, "harbor": [330.0] * 5}
+    assert tile_overlap(1024, few) == 330  # the rare class is whole too
+    assert tile_overlap(256, few) == 60  # half a side would not be enough for it
+    assert tile_overlap(64, {}) == 12
 
 
 def test_anchors() -> None:

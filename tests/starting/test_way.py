@@ -455,6 +455,25 @@ def test_an_interrupted_cut_goes_on(
     assert Path("ships/config.py").is_file() and not Path("ships/.fdam_new.json").exists()
 
 
+def test_objects_in_no_tile_are_said(
+    rotated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """A pier is longer than half a tile, and whole in a larger one."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(rotated, "ships")
+    label = json.loads(Path("ships/3.json").read_text())
+    pier = [[20, 30], [320, 30], [320, 40], [20, 40]]
+    label["shapes"].append(dict(label="pier", points=pier, shape_type="rotated_rectangle"))
+    Path("ships/3.json").write_text(json.dumps(label))
+    run(monkeypatch, "new", "small", "--data", "ships", "--tile", 96)
+    assert "tiles share are in no tile: 1 of pier; larger tiles" in capsys.readouterr().out
+    run(monkeypatch, "new", "large", "--data", "ships", "--tile", 416)
+    assert "note" not in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="a multiple of 32 from 64 on"):
+        run(monkeypatch, "new", "other", "--data", "ships", "--tile", 100)
+
+
 def test_a_single_large_picture_is_divided(
     rotated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
