@@ -236,7 +236,8 @@ def _left_out(found: Evaluation, there: Sequence[int]) -> Markup:
     """Says that a table is not of all classes."""
     missing = len(found.classes) - len(there)
     note = (
-        f"Not shown: {missing} classes that these pictures have not and that were not predicted."
+        f"{missing} of {len(found.classes)} classes are not shown: these pictures have none of "
+        "them, and none was predicted."
     )
     return element("p", note, class_="soft") if missing else Markup("")
 

@@ -1,19 +1,14 @@
 """What bad inputs are made of: a drawn set, and what is damaged of data, configs, checkpoints."""
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from mmengine.config import Config, config
-from mmengine.dataset import base_dataset
-from mmengine.runner import runner
+from mmengine.config import Config
 from support.bad_files import write_bad_files
 from support.bad_inputs import Bad, assert_refused, run_here, words
+from support.quick_start import start_quickly
 from support.tools import ROOT, TINY
-
-_external_config = functools.cache(config._get_external_cfg_path)
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +36,6 @@ def refuses(
 
 @pytest.fixture
 def quick_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings without what takes most of their first second, and tells nothing here."""
-    monkeypatch.setattr(runner, "collect_env", dict)  # asks compilers for their versions
-    monkeypatch.setattr(Config, "pretty_text", "")  # formatted by yapf
-    monkeypatch.setattr(base_dataset, "gc", SimpleNamespace(collect=int))
-    monkeypatch.setattr(config, "_get_external_cfg_path", _external_config)
+    """See :func:`support.quick_start.start_quickly`; nobody reads the configs here."""
+    start_quickly(monkeypatch)
+    monkeypatch.setattr(Config, "pretty_text", "")

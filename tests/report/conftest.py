@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.runner import runner
+from support.quick_start import start_quickly
 from support.tools import ROOT, TINY
 
 from fdam_mm.apis import load_model, train
@@ -18,10 +18,9 @@ ORIENTED = ROOT / "configs/demo/oriented-rcnn_lsknet_demo.py"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def unasked_compilers() -> Iterator[None]:
-    """Runs start without asking for their versions."""
+def quick_start() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "collect_env", dict)
+        start_quickly(patch)
         yield
 
 

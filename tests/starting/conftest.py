@@ -1,9 +1,9 @@
-"""Trainings of this folder start without asking compilers for their versions."""
+"""Settings of the tests of this folder."""
 
 import pytest
-from mmengine.runner import runner
+from support.quick_start import start_quickly
 
 
 @pytest.fixture(autouse=True)
-def unasked_compilers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "collect_env", dict)
+def quick_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    start_quickly(monkeypatch)

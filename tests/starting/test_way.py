@@ -31,6 +31,10 @@ TWO_STEPS = [
     "param_scheduler.1.begin=1", "param_scheduler.1.end=2", "default_hooks.checkpoint.interval=2",
 ]  # fmt: skip
 
+SHALLOW = [  # of SegFormer
+    "model.backbone.num_layers=[1,1,1,1]", "model.backbone.embed_dims=8",
+    "model.decode_head.in_channels=[8,16,40,64]", "model.decode_head.channels=16",
+]  # fmt: skip
 NARROW = [  # of a detector's pyramid and heads
     "model.neck.out_channels=16", "model.rpn_head.in_channels=16",
     "model.rpn_head.feat_channels=16", "model.roi_head.bbox_roi_extractor.out_channels=16",
@@ -135,10 +139,10 @@ def test_the_way(masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     run(monkeypatch, "new", "square", "--data", masks)
     config = Path("square/config.py")
     assert len(config.read_text().splitlines()) < 40
-    text = config.read_text().replace("max_iters = 1000 ", "max_iters = 10 ")
+    text = config.read_text().replace("max_iters = 1000 ", "max_iters = 5 ")
     config.write_text(text)  # it is ours to edit
-    quick = [*QUICK, "train_dataloader.batch_size=2", "train_cfg.val_interval=10"]
-    quick += ["default_hooks.checkpoint.interval=10"]
+    quick = [*QUICK, *SHALLOW, "train_dataloader.batch_size=2", "train_cfg.val_interval=5"]
+    quick += ["default_hooks.checkpoint.interval=5"]
     run(monkeypatch, "train", config, "--work-dir", "work", "--cfg-options", *quick)
     (log,) = Path("work").glob("*/vis_data/scalars.json")
     rates = [json.loads(line).get("lr", 0) for line in log.read_text().splitlines()]
@@ -199,10 +203,9 @@ def test_several_bands(rasters: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert config.model.backbone.in_channels == 5
     run(monkeypatch, "data", "show", "fields/config.py", "-n", "2", "--out", "look")
     assert not run(monkeypatch, "data", "check", "fields/config.py")
-    small = ["model.backbone.num_layers=[1,1,1,1]", "train_dataloader.batch_size=2"]
     run(
         monkeypatch, "train", "fields/config.py", "--work-dir", "work", "--cfg-options",
-        *TWO_STEPS, *small,
+        *TWO_STEPS, *SHALLOW, "train_dataloader.batch_size=2",
     )  # fmt: skip
     run(monkeypatch, "report", "work", "--pictures", "1")
     file = rasters / "images/2.tif"
@@ -280,7 +283,7 @@ def test_from_scratch(
     import torch
 
     monkeypatch.chdir(tmp_path)
-    words = ["--model", model] if model else []
+    words = ["--model", model, "--plain"] if model else []
     data = request.getfixturevalue(labels)
     run(monkeypatch, "new", "own", "--data", data, "--from-scratch", *words)
     text = Path("own/config.py").read_text()
@@ -417,7 +420,7 @@ def test_rotated_boxes(rotated: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     run(monkeypatch, "data", "show", "ships/config.py", "-n", "2", "--out", "look")
     assert Path("look/samples.png").is_file() and Path("look/classes_1.png").is_file()
     small = ["model.backbone.embed_dims=[16,16,16,16]", "model.neck.in_channels=[16,16,16,16]"]
-    small += ["model.backbone.depths=[1,1,1,1]", *NARROW]
+    small += ["model.backbone.depths=[1,1,1,1]", "model.backbone.norm_cfg.num_groups=8", *NARROW]
     run(
         monkeypatch, "train", "ships/config.py", "--work-dir", "work", "--cfg-options",
         *TWO_STEPS, *small,

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.runner import runner
+from support.quick_start import start_quickly
 from support.tools import ROOT
-from yapf.yapflib import yapf_api
 
 from fdam_mm.apis import PanopticResult, load_model, predict, train
 from fdam_mm.data.demo.demo_set import write_demo_set
@@ -14,9 +13,7 @@ from fdam_mm.data.demo.demo_set import write_demo_set
 
 @pytest.fixture(autouse=True)
 def quick_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in tests/training: what takes longer than these trainings is left out."""
-    monkeypatch.setattr(runner, "collect_env", dict)
-    monkeypatch.setattr(yapf_api, "FormatCode", lambda text, **_: (text, True))
+    start_quickly(monkeypatch)
 
 
 def test_segmentor(tmp_path: Path) -> None:
