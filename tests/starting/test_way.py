@@ -32,8 +32,8 @@ TWO_STEPS = [
 ]  # fmt: skip
 
 SHALLOW = [  # of SegFormer
-    "model.backbone.num_layers=[1,1,1,1]", "model.backbone.embed_dims=8",
-    "model.decode_head.in_channels=[8,16,40,64]", "model.decode_head.channels=16",
+    "model.backbone.num_layers=[1,1,1,1]", "model.backbone.embed_dims=16",
+    "model.decode_head.in_channels=[16,32,80,128]", "model.decode_head.channels=16",
 ]  # fmt: skip
 NARROW = [  # of a detector's pyramid and heads
     "model.neck.out_channels=16", "model.rpn_head.in_channels=16",
@@ -349,11 +349,12 @@ def boxes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_upright_boxes(boxes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are converted, for mmdet reads no YOLO, and the config finds them where it lies."""
     monkeypatch.chdir(tmp_path)
-    run(monkeypatch, "new", "figs", "--data", boxes, "--model", "timm:resnet18", "--plain")
+    model = "timm:mobilenetv3_small_050"
+    run(monkeypatch, "new", "figs", "--data", boxes, "--model", model, "--plain", "--from-scratch")
     Path("figs").rename("moved")
     assert len(Path("moved/config.py").read_text().splitlines()) < 40
     run(monkeypatch, "data", "show", "moved/config.py", "-n", "2", "--out", "look")
-    quick = [*TWO_STEPS, *NARROW, "model.backbone.pretrained=False"]
+    quick = [*TWO_STEPS, *NARROW]
     run(monkeypatch, "train", "moved/config.py", "--work-dir", "work", "--cfg-options", *quick)
     (log,) = Path("work").glob("*/vis_data/scalars.json")
     assert any("coco/bbox_mAP" in json.loads(line) for line in log.read_text().splitlines())
