@@ -82,7 +82,7 @@ class FDAMTimmBackbone(TimmModel):
             init_cfg,
             **settings,
         )
-        self.channels_last = self.timm_model.output_fmt == "NHWC"
+        self.channels_last = getattr(self.timm_model, "output_fmt", "NCHW") == "NHWC"  # not of all
         self.feature_info = self.timm_model.feature_info
         self.out_norms = nn.ModuleList(
             nn.LayerNorm(channels) for channels in self.feature_info.channels() if out_norm
