@@ -8,7 +8,7 @@ Case = Mapping[str, Any]
 
 
 def trainings_table(cases: list[dict[str, Any]]) -> list[str]:
-    """Markdown lines: a row for each target and way, mIoU as mean (worst to best) by rate."""
+    """Markdown lines: a row for each target and way, mIoU as mean (each seed's) by rate."""
     rates = sorted({case["rate"] for case in cases})
     head = ["target", "trained", "parameters", *(f"mIoU, rate {rate:g}" for rate in rates)]
     rows = [[*head, "CPU time of a step", "delta"]]
@@ -23,11 +23,11 @@ def trainings_table(cases: list[dict[str, Any]]) -> list[str]:
 
 
 def _scores(cases: list[Case]) -> str:
-    scores = [case["miou"] for case in cases]
+    scores = [case["miou"] for case in sorted(cases, key=lambda case: case["seed"])]
     if not scores:
         return "-"
-    spread = f" ({min(scores):.1f} to {max(scores):.1f})" if len(scores) > 1 else ""
-    return f"{statistics.mean(scores):.1f}{spread}"
+    each = f" ({', '.join(f'{score:.1f}' for score in scores)})" if len(scores) > 1 else ""
+    return f"{statistics.mean(scores):.1f}{each}"
 
 
 def _size(size: int | None) -> str:

@@ -84,7 +84,7 @@ def test_ways_of_training_are_rows() -> None:
     )  # fmt: skip
     lines = make_table(results)
     assert lines[2:4] == [
-        "| a | full | 1,000 (100.0%) | 25.0 (20.0 to 30.0) | - | 12 ms | - |",
+        "| a | full | 1,000 (100.0%) | 25.0 (20.0, 30.0) | - | 12 ms | - |",
         "| a | FDAM | 20 (2.0%) | - | 20.0 | 12 ms | 0.5 MB |",
     ]
     assert lines[-1] == "`c`: A CPU, 1 thread, torch 2"
