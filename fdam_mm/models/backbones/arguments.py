@@ -75,6 +75,23 @@ def check_sequence(name: str, values: Any) -> None:
         raise ConfigError(f"{name} is {values!r}, expected a list, one value per stage")
 
 
+def check_sequences(**settings: Any) -> None:
+    """Raise ConfigError unless all are lists or tuples."""
+    for name, values in settings.items():
+        check_sequence(name, values)
+
+
+def check_ratios(**settings: Sequence[float]) -> None:
+    """Raise ConfigError unless all are sequences of numbers above 0."""
+    for name, values in settings.items():
+        check_positive(**{f"{name}[{stage}]": value for stage, value in enumerate(values)})
+
+
+def check_number_or_none(**numbers: float | None) -> None:
+    """Raise ConfigError unless all are finite numbers, or None."""
+    check_numbers(**{name: value for name, value in numbers.items() if value is not None})
+
+
 def two_sides(name: str, value: int | Sequence[int]) -> tuple[int, int]:
     """Height and width: one number, alone or in a sequence, is both.
 

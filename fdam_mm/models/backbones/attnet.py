@@ -18,18 +18,16 @@ from fdam_mm.layers import AttInv
 from fdam_mm.layers.fused import is_exporting
 from fdam_mm.models.fdam_cfg import parse_fdam
 
-from .arguments import check_flags, check_numbers, check_per_stage, check_positive, check_sequence
-from .foreign_words import ATTNET, Word, refuse_foreign
+from .arguments import check_flags, check_number_or_none, check_ratios
+from .foreign_words import ATTNET
 from .pre_norm import BranchesBlock
 from .staged import (
     MapSequential,
-    Stage,
     StagedBackbone,
     channels_first,
     channels_last,
-    check_lengths,
 )
-from .stages import gate_heads, linear_ramp, reset_linears
+from .stages import gate_heads, reset_linears
 
 EPS = 1e-6  # of the norms within blocks
 
@@ -249,35 +247,29 @@ class AttNet(StagedBackbone):
         init_cfg: Mapping[str, Any] | None = None,
         **foreign: Any,
     ) -> None:
-        check_per_stage(embed_dims=embed_dims, depths=depths, kernel_sizes=kernel_sizes)
+        per_stage = dict(embed_dims=embed_dims, depths=depths, kernel_sizes=kernel_sizes)
         further = dict(mlp_ratios=mlp_ratios, glu_dwconv=glu_dwconv, glu_norm=glu_norm)
-        for name, values in further.items():
-            check_sequence(name, values)
-        check_lengths(embed_dims=embed_dims, depths=depths, kernel_sizes=kernel_sizes, **further)
         super().__init__(
-            len(depths),
-            in_channels,
-            drop_path_rate,
-            out_indices,
-            frozen_stages,
-            with_cp,
-            pretrained,
-            init_cfg,
-        )
-        refuse_foreign(
-            type(self), foreign, ATTNET | dict(in_chans=Word((in_channels,), "write in_channels"))
-        )
-        check_positive(**{f"mlp_ratios[{stage}]": ratio for stage, ratio in enumerate(mlp_ratios)})
+            per_stage, in_channels, drop_path_rate, out_indices, frozen_stages, with_cp,
+            pretrained, init_cfg, foreign, ATTNET, further,
+        )  # fmt: skip
+        check_ratios(mlp_ratios=mlp_ratios)
         check_flags(out_norm=out_norm)
         for dwconv, norm in zip(glu_dwconv, glu_norm, strict=True):
             check_flags(glu_dwconv=dwconv, glu_norm=norm)
-        if layer_scale_init is not None:
-            check_numbers(layer_scale_init=layer_scale_init)
+        check_number_or_none(layer_scale_init=layer_scale_init)
         if not all(size % 2 for size in kernel_sizes):
             raise ConfigError(f"kernel_sizes is {kernel_sizes!r}, expected odd numbers")
         att_inv, freq_scale = parse_fdam(fdam)
 
-        def block(stage: int, drop_path: float) -> Block:
+        def embed(stage: int) -> nn.Module:
+            dim = embed_dims[stage]
+            if stage:
+                return MapSequential(*strided(embed_dims[stage - 1], dim))
+            half = strided(in_channels, dim // 2)
+            return MapSequential(*half, nn.GELU(), *strided(dim // 2, dim))
+
+        def block(stage: int, _: int, drop_path: float) -> Block:
             dim = embed_dims[stage]
             hidden = int(2 * int(dim * mlp_ratios[stage]) / 3)
             return Block(
@@ -289,17 +281,9 @@ class AttNet(StagedBackbone):
                 freq_scale,
             )
 
-        for stage, rates in enumerate(linear_ramp(drop_path_rate, depths)):
-            dim = embed_dims[stage]
-            if self.stages:
-                embed = MapSequential(*strided(embed_dims[stage - 1], dim))
-            else:
-                half = strided(in_channels, dim // 2)
-                embed = MapSequential(*half, nn.GELU(), *strided(dim // 2, dim))
-            self.stages.append(Stage(embed, [block(stage, rate) for rate in rates]))
+        self._add_stages(depths, drop_path_rate, embed, block)
         if out_norm:
-            for index in self.out_indices:
-                self.out_norms[str(index)] = nn.LayerNorm(embed_dims[index])
+            self._norm_outputs(embed_dims)
         _reset_convolutions(self)
         reset_linears(self)
         self._freeze()

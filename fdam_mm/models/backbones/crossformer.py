@@ -19,19 +19,17 @@ from fdam_mm.layers import AttInv
 from fdam_mm.models.fdam_cfg import parse_fdam
 
 from .arguments import check_flags, check_per_stage, check_positive, check_sequence
-from .foreign_words import CROSSFORMER, Word, refuse_foreign
+from .foreign_words import CROSSFORMER
 from .mlp import Mlp
 from .staged import (
-    Stage,
     StagedBackbone,
     channels_first,
     channels_last,
     check_heads,
-    check_lengths,
     make_freq_scale,
     scaled,
 )
-from .stages import linear_ramp, reset_linears
+from .stages import reset_linears
 
 MASKED = -3e4  # added to a logit: no share is left, and half precision can hold it
 COOLED = 3  # every third block of CrossFormer++ ends in a cooling layer
@@ -320,26 +318,22 @@ class CrossFormer(StagedBackbone):
         )
         if intervals is not None:
             per_stage["intervals"] = intervals
-        check_per_stage(**per_stage)
-        check_lengths(**per_stage)
         super().__init__(
-            len(depths),
-            in_channels,
-            drop_path_rate,
-            out_indices,
-            frozen_stages,
-            with_cp,
-            pretrained,
-            init_cfg,
-        )
-        own = dict(in_chans=Word((in_channels,), "write in_channels"))
-        refuse_foreign(type(self), foreign, CROSSFORMER | own)
+            per_stage, in_channels, drop_path_rate, out_indices, frozen_stages, with_cp,
+            pretrained, init_cfg, foreign, CROSSFORMER,
+        )  # fmt: skip
         check_heads(embed_dims, num_heads)
         _check_channels(embed_dims)
         check_positive(mlp_ratio=mlp_ratio)
         check_flags(qkv_bias=qkv_bias, cooling=cooling)
         _check_sizes(patch_sizes, merge_sizes, len(depths))
         att_inv, freq_scale = parse_fdam(fdam)
+
+        def embed(stage: int) -> nn.Module:
+            if stage:
+                sizes = merge_sizes[stage - 1]
+                return PatchMerging(embed_dims[stage - 1], embed_dims[stage], sizes)
+            return PatchEmbed(in_channels, embed_dims[0], patch_sizes)
 
         def block(stage: int, index: int, drop_path: float) -> Block:
             dim = embed_dims[stage]
@@ -355,14 +349,7 @@ class CrossFormer(StagedBackbone):
             cooled = cooling and index % COOLED == COOLED - 1 and index < depths[stage] - 1
             return Block(attn, dim, mlp_ratio, drop_path, cooled, freq_scale)
 
-        for stage, rates in enumerate(linear_ramp(drop_path_rate, depths)):
-            dim = embed_dims[stage]
-            if stage:
-                embed: nn.Module = PatchMerging(embed_dims[stage - 1], dim, merge_sizes[stage - 1])
-            else:
-                embed = PatchEmbed(in_channels, dim, patch_sizes)
-            blocks = [block(stage, index, rate) for index, rate in enumerate(rates)]
-            self.stages.append(Stage(embed, blocks))
+        self._add_stages(depths, drop_path_rate, embed, block)
         reset_linears(self)
         self._freeze()
 

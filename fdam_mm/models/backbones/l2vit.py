@@ -17,21 +17,19 @@ from fdam_mm.errors import ConfigError
 from fdam_mm.layers.autocast import at_least_float32, float32_island
 from fdam_mm.models.fdam_cfg import parse_fdam
 
-from .arguments import check_counts, check_flags, check_per_stage, check_positive, check_sequence
-from .foreign_words import L2VIT, Word, refuse_foreign
+from .arguments import check_counts, check_flags, check_ratios, check_sequence
+from .foreign_words import L2VIT
 from .mlp import Mlp
 from .staged import (
-    Stage,
     StagedBackbone,
     channels_first,
     channels_last,
     check_heads,
-    check_lengths,
     make_freq_scale,
     pad_to_multiple,
     scaled,
 )
-from .stages import linear_ramp, reset_convolutions, reset_linears
+from .stages import reset_convolutions, reset_linears
 from .windows import WindowAttention, split_heads
 
 BLOCK_TYPES = ("window", "linear")
@@ -272,47 +270,31 @@ class L2ViT(StagedBackbone):
         init_cfg: Mapping[str, Any] | None = None,
         **foreign: Any,
     ) -> None:
-        check_per_stage(embed_dims=embed_dims, depths=depths, num_heads=num_heads)
-        check_sequence("mlp_ratios", mlp_ratios)
-        check_lengths(
-            embed_dims=embed_dims, depths=depths, num_heads=num_heads, mlp_ratios=mlp_ratios
-        )
+        per_stage = dict(embed_dims=embed_dims, depths=depths, num_heads=num_heads)
         super().__init__(
-            len(depths),
-            in_channels,
-            drop_path_rate,
-            out_indices,
-            frozen_stages,
-            with_cp,
-            pretrained,
-            init_cfg,
-        )
-        refuse_foreign(
-            type(self), foreign, L2VIT | dict(in_chans=Word((in_channels,), "write in_channels"))
-        )
+            per_stage, in_channels, drop_path_rate, out_indices, frozen_stages, with_cp,
+            pretrained, init_cfg, foreign, L2VIT, dict(mlp_ratios=mlp_ratios),
+        )  # fmt: skip
         check_heads(embed_dims, num_heads)
-        check_positive(**{f"mlp_ratios[{stage}]": ratio for stage, ratio in enumerate(mlp_ratios)})
+        check_ratios(mlp_ratios=mlp_ratios)
         check_counts(window_size=window_size)
         check_flags(conv_stem=conv_stem)
         _check_block_types(block_types)
         att_inv, freq_scale = parse_fdam(fdam)
 
-        def block(index: int, stage: int, drop_path: float) -> nn.Module:
+        def embed(stage: int) -> nn.Module:
+            if stage:
+                return Downsample(embed_dims[stage - 1], embed_dims[stage])
+            return PatchEmbed(in_channels, embed_dims[0], conv_stem)
+
+        def block(stage: int, index: int, drop_path: float) -> nn.Module:
             options = (embed_dims[stage], num_heads[stage], mlp_ratios[stage], drop_path)
             if block_types[index % len(block_types)] == "window":
                 return WindowBlock(*options, window_size, att_inv, freq_scale)
             return LinearBlock(*options, freq_scale)
 
-        for stage, rates in enumerate(linear_ramp(drop_path_rate, depths)):
-            dim = embed_dims[stage]
-            if self.stages:
-                embed = Downsample(embed_dims[stage - 1], dim)
-            else:
-                embed = PatchEmbed(in_channels, dim, conv_stem)
-            blocks = [block(index, stage, rate) for index, rate in enumerate(rates)]
-            self.stages.append(Stage(embed, blocks))
-        for index in self.out_indices:
-            self.out_norms[str(index)] = nn.LayerNorm(embed_dims[index])
+        self._add_stages(depths, drop_path_rate, embed, block)
+        self._norm_outputs(embed_dims)
         reset_convolutions(self)
         reset_linears(self)
         self._freeze()

@@ -21,16 +21,15 @@ from fdam_mm.layers.children import bias_of
 from fdam_mm.layers.selective_scan import selective_scan
 from fdam_mm.models.fdam_cfg import parse_fdam
 
-from .arguments import check_counts, check_numbers, check_per_stage, check_positive
+from .arguments import check_counts, check_number_or_none, check_per_stage, check_positive
 from .checkpointing import run
-from .foreign_words import MAMBAVISION, Word, refuse_foreign
+from .foreign_words import MAMBAVISION
 from .pre_norm import PreNormBlock
 from .staged import (
     MapSequential,
     Stage,
     StagedBackbone,
     check_heads,
-    check_lengths,
     pad_to_multiple,
 )
 from .stages import linear_ramp, reset_linears
@@ -210,30 +209,20 @@ class MambaVision(StagedBackbone):
         **foreign: Any,
     ) -> None:
         per_stage = dict(embed_dims=embed_dims, depths=depths, num_heads=num_heads)
-        check_per_stage(**per_stage, window_sizes=window_sizes)
-        check_lengths(**per_stage)
+        super().__init__(
+            per_stage, in_channels, drop_path_rate, out_indices, frozen_stages, with_cp,
+            pretrained, init_cfg, foreign, MAMBAVISION,
+        )  # fmt: skip
+        check_per_stage(window_sizes=window_sizes)
         if len(depths) != 4 or len(window_sizes) != 2:
             raise ConfigError(
                 f"depths is {depths!r} and window_sizes {window_sizes!r}, expected one value for "
                 "each of four stages, and for each of the last two"
             )
-        super().__init__(
-            len(depths),
-            in_channels,
-            drop_path_rate,
-            out_indices,
-            frozen_stages,
-            with_cp,
-            pretrained,
-            init_cfg,
-        )
-        own = dict(in_chans=Word((in_channels,), "write in_channels"))
-        refuse_foreign(type(self), foreign, MAMBAVISION | own)
         check_heads(embed_dims[2:], num_heads[2:])
         check_counts(stem_channels=stem_channels)
         check_positive(mlp_ratio=mlp_ratio)
-        if layer_scale_init is not None:
-            check_numbers(layer_scale_init=layer_scale_init)
+        check_number_or_none(layer_scale_init=layer_scale_init)
         att_inv, freq_scale = parse_fdam(fdam)
 
         def block(stage: int, index: int, drop_path: float) -> nn.Module:
@@ -257,8 +246,7 @@ class MambaVision(StagedBackbone):
                 if stage < 2
                 else WindowStage(embed, blocks, window_sizes[stage - 2])
             )
-        for index in self.out_indices:
-            self.out_norms[str(index)] = nn.LayerNorm(embed_dims[index])
+        self._norm_outputs(embed_dims)
         reset_linears(self)
         for module in self.modules():
             if isinstance(module, Mixer):

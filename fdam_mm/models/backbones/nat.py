@@ -18,26 +18,11 @@ from fdam_mm.layers import AttInv
 from fdam_mm.layers.neighbourhood import neighbourhood_attention
 from fdam_mm.models.fdam_cfg import parse_fdam
 
-from .arguments import (
-    check_counts,
-    check_flags,
-    check_numbers,
-    check_per_stage,
-    check_positive,
-    check_sequence,
-)
+from .arguments import check_counts, check_flags, check_number_or_none, check_positive
 from .foreign_words import NAT as NAT_WORDS
-from .foreign_words import Word, refuse_foreign
 from .pre_norm import PreNormBlock
-from .staged import (
-    Stage,
-    StagedBackbone,
-    channels_first,
-    channels_last,
-    check_heads,
-    check_lengths,
-)
-from .stages import linear_ramp, reset_linears
+from .staged import StagedBackbone, channels_first, channels_last, check_even_start, check_heads
+from .stages import reset_linears
 
 
 class PatchEmbed(nn.Module):
@@ -176,58 +161,42 @@ class NAT(StagedBackbone):
         init_cfg: Mapping[str, Any] | None = None,
         **foreign: Any,
     ) -> None:
-        check_per_stage(embed_dims=embed_dims, depths=depths, num_heads=num_heads)
+        per_stage = dict(embed_dims=embed_dims, depths=depths, num_heads=num_heads)
+        further = {} if dilations is None else dict(dilations=dilations)
+        super().__init__(
+            per_stage, in_channels, drop_path_rate, out_indices, frozen_stages, with_cp,
+            pretrained, init_cfg, foreign, NAT_WORDS, further,
+        )  # fmt: skip
         dilations = [(1,)] * len(depths) if dilations is None else dilations
         _check_dilations(dilations)
-        check_lengths(
-            embed_dims=embed_dims, depths=depths, num_heads=num_heads, dilations=dilations
-        )
-        super().__init__(
-            len(depths),
-            in_channels,
-            drop_path_rate,
-            out_indices,
-            frozen_stages,
-            with_cp,
-            pretrained,
-            init_cfg,
-        )
-        own = dict(in_chans=Word((in_channels,), "write in_channels"))
-        refuse_foreign(type(self), foreign, NAT_WORDS | own)
         check_heads(embed_dims, num_heads)
         check_positive(mlp_ratio=mlp_ratio)
         check_counts(kernel_size=kernel_size)
         check_flags(qkv_bias=qkv_bias)
-        if layer_scale_init is not None:
-            check_numbers(layer_scale_init=layer_scale_init)
+        check_number_or_none(layer_scale_init=layer_scale_init)
         if kernel_size % 2 == 0:
             raise ConfigError(f"kernel_size is {kernel_size}, expected an odd number")
-        if embed_dims[0] % 2:
-            raise ConfigError(f"embed_dims[0] {embed_dims[0]} must be even: the stem takes half")
+        check_even_start(embed_dims)
         att_inv, freq_scale = parse_fdam(fdam)
-        for stage, rates in enumerate(linear_ramp(drop_path_rate, depths)):
-            dim, of_stage, blocks = embed_dims[stage], dilations[stage], []
-            if self.stages:
-                embed: nn.Module = Downsample(embed_dims[stage - 1], dim)
-            else:
-                embed = PatchEmbed(in_channels, dim)
-            for index, rate in enumerate(rates):
-                dilation = of_stage[index % len(of_stage)]
-                attn = NeighbourhoodAttention(
-                    dim, num_heads[stage], kernel_size, dilation, qkv_bias, **att_inv
-                )
-                blocks.append(
-                    PreNormBlock(dim, attn, mlp_ratio, rate, layer_scale_init, freq_scale)
-                )
-            self.stages.append(Stage(embed, blocks))
-        for index in self.out_indices:
-            self.out_norms[str(index)] = nn.LayerNorm(embed_dims[index])
+
+        def embed(stage: int) -> nn.Module:
+            if stage:
+                return Downsample(embed_dims[stage - 1], embed_dims[stage])
+            return PatchEmbed(in_channels, embed_dims[0])
+
+        def block(stage: int, index: int, drop_path: float) -> nn.Module:
+            dim, in_turn = embed_dims[stage], dilations[stage]
+            sizes = (dim, num_heads[stage], kernel_size, in_turn[index % len(in_turn)])
+            attn = NeighbourhoodAttention(*sizes, qkv_bias, **att_inv)
+            return PreNormBlock(dim, attn, mlp_ratio, drop_path, layer_scale_init, freq_scale)
+
+        self._add_stages(depths, drop_path_rate, embed, block)
+        self._norm_outputs(embed_dims)
         reset_linears(self)
         self._freeze()
 
 
 def _check_dilations(dilations: Any) -> None:
-    check_sequence("dilations", dilations)
     for stage, of_stage in enumerate(dilations):
         if not isinstance(of_stage, list | tuple) or not of_stage:
             raise ConfigError(

@@ -21,17 +21,17 @@ from fdam_mm.layers.children import part_of
 from fdam_mm.layers.fused import is_exporting
 from fdam_mm.models.fdam_cfg import parse_fdam
 
-from .arguments import check_counts, check_per_stage, check_positive, check_sequence
+from .arguments import check_counts, check_ratios
 from .checkpointing import run
-from .foreign_words import SGFORMER, Word, refuse_foreign
+from .foreign_words import SGFORMER
 from .position import resize_position, sincos_position
 from .staged import (
     MapSequential,
     StagedBackbone,
     channels_first,
     channels_last,
+    check_four,
     check_heads,
-    check_lengths,
     make_freq_scale,
     scaled,
 )
@@ -420,26 +420,11 @@ class SGFormer(StagedBackbone):
         **foreign: Any,
     ) -> None:
         per_stage = dict(embed_dims=embed_dims, depths=depths, num_heads=num_heads)
-        check_per_stage(**per_stage)
-        check_sequence("mlp_ratios", mlp_ratios)
-        check_lengths(**per_stage, mlp_ratios=mlp_ratios)
-        if len(depths) != 4:
-            raise ConfigError(f"depths is {depths!r}, expected one value for each of four stages")
         super().__init__(
-            len(depths),
-            in_channels,
-            drop_path_rate,
-            out_indices,
-            frozen_stages,
-            with_cp,
-            pretrained,
-            init_cfg,
-        )
-        refuse_foreign(
-            type(self),
-            foreign,
-            SGFORMER | dict(in_chans=Word((in_channels,), "write in_channels")),
-        )
+            per_stage, in_channels, drop_path_rate, out_indices, frozen_stages, with_cp,
+            pretrained, init_cfg, foreign, SGFORMER, dict(mlp_ratios=mlp_ratios),
+        )  # fmt: skip
+        check_four(depths)
         check_heads(embed_dims, num_heads)
         if any(heads % 2 for heads in num_heads[:3]):
             raise ConfigError(
@@ -448,7 +433,7 @@ class SGFormer(StagedBackbone):
         if embed_dims[0] % 4:
             raise ConfigError(f"embed_dims[0] is {embed_dims[0]}, expected a multiple of 4")
         check_counts(least=32, img_size=img_size)
-        check_positive(**{f"mlp_ratios[{stage}]": ratio for stage, ratio in enumerate(mlp_ratios)})
+        check_ratios(mlp_ratios=mlp_ratios)
         att_inv, freq_scale = parse_fdam(fdam)
 
         def attention(index: int, stage: int) -> nn.Module:

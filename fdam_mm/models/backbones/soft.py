@@ -14,24 +14,22 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fdam_mm.errors import ConfigError
 from fdam_mm.layers import AttInv
 from fdam_mm.layers.autocast import at_least_float32, float32_island
 from fdam_mm.models.fdam_cfg import parse_fdam
 
 from . import vit
-from .arguments import GELU, check_counts, check_flags, check_per_stage, check_positive
+from .arguments import GELU, check_counts, check_flags, check_positive
 from .checkpointing import run
 from .foreign_words import SOFT as WORDS
-from .foreign_words import Word, refuse_foreign
 from .mlp import Mlp
 from .position import resize_position
 from .staged import (
     MapSequential,
     Stage,
     StagedBackbone,
+    check_four,
     check_heads,
-    check_lengths,
     make_freq_scale,
     scaled,
 )
@@ -335,23 +333,11 @@ class SOFT(StagedBackbone):
         **foreign: Any,
     ) -> None:
         per_stage = dict(embed_dims=embed_dims, depths=depths, num_heads=num_heads)
-        check_per_stage(**per_stage)
-        check_lengths(**per_stage)
-        if len(depths) != 4:
-            raise ConfigError(f"depths is {depths!r}, expected one value for each of four stages")
         super().__init__(
-            len(depths),
-            in_channels,
-            drop_path_rate,
-            out_indices,
-            frozen_stages,
-            with_cp,
-            pretrained,
-            init_cfg,
-        )
-        refuse_foreign(
-            type(self), foreign, WORDS | dict(in_chans=Word((in_channels,), "write in_channels"))
-        )
+            per_stage, in_channels, drop_path_rate, out_indices, frozen_stages, with_cp,
+            pretrained, init_cfg, foreign, WORDS,
+        )  # fmt: skip
+        check_four(depths)
         check_heads(embed_dims, num_heads)
         check_counts(least=32, img_size=img_size)
         check_counts(newton_iterations=newton_iterations)

@@ -4,7 +4,7 @@ Within a stage maps have their channels last, (B, H, W, C): linears and LayerNor
 and convolutions see the same memory through :func:`channels_first`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,10 +13,19 @@ from torch.nn import functional as F
 from fdam_mm.errors import ConfigError
 from fdam_mm.layers import FreqScale
 
-from .arguments import check_counts, check_flags, check_frozen_stages, check_rates, start_from
+from .arguments import (
+    check_counts,
+    check_flags,
+    check_frozen_stages,
+    check_per_stage,
+    check_rates,
+    check_sequences,
+    start_from,
+)
 from .base import PretrainedBackbone
 from .checkpointing import run
-from .stages import stage_indices
+from .foreign_words import Word, refuse_foreign
+from .stages import linear_ramp, stage_indices
 
 
 def channels_first(x: Tensor) -> Tensor:
@@ -73,12 +82,11 @@ class Stage(nn.Module):
 class StagedBackbone(PretrainedBackbone):
     """A backbone whose ``stages`` follow one another; some give a map, normed or as it is.
 
-    A subclass calls this constructor, appends its stages (:class:`Stage`), and then calls
-    :meth:`_freeze`. Norms in ``out_norms``, by the stage's index, are new to every ImageNet file
-    and always learn.
+    A subclass calls this constructor, adds its stages (:meth:`_add_stages`), norms of the outputs
+    where it has them (:meth:`_norm_outputs`), and then calls :meth:`_freeze`.
 
     Args:
-        num_stages: Stages.
+        per_stage: Settings of a whole number from 1 on for every stage, ``depths`` among them.
         in_channels: Channels of the input.
         drop_path_rate: Stochastic depth of the last block.
         out_indices: Stages whose output is returned, ascending from 0; -1 is the last.
@@ -87,6 +95,9 @@ class StagedBackbone(PretrainedBackbone):
         with_cp: Activation checkpointing of every block.
         pretrained: Deprecated: give ``init_cfg``.
         init_cfg: ``dict(type="Pretrained", checkpoint=...)`` to start from a file.
+        foreign: Arguments that the subclass does not know.
+        words: Those of other toolkits, see :mod:`.foreign_words`.
+        further: Settings of another kind for every stage.
 
     Shape: (B, in_channels, height, width) -> a tuple of (B, C_i, H_i, W_i), one per
     ``out_indices``.
@@ -96,7 +107,7 @@ class StagedBackbone(PretrainedBackbone):
 
     def __init__(
         self,
-        num_stages: int,
+        per_stage: Mapping[str, Sequence[int]],
         in_channels: int,
         drop_path_rate: float,
         out_indices: int | Sequence[int],
@@ -104,16 +115,46 @@ class StagedBackbone(PretrainedBackbone):
         with_cp: bool,
         pretrained: str | None,
         init_cfg: Mapping[str, Any] | None,
+        foreign: Mapping[str, Any],
+        words: Mapping[str, Word],
+        further: Mapping[str, Sequence[Any]] | None = None,
     ) -> None:
+        further = further or {}
+        check_per_stage(**per_stage)
+        check_sequences(**further)
+        check_lengths(**per_stage, **further)
         super().__init__(init_cfg=start_from(init_cfg, pretrained))
         check_counts(in_channels=in_channels)
         check_rates(drop_path_rate=drop_path_rate)
         check_flags(with_cp=with_cp)
+        num_stages = len(per_stage["depths"])
         check_frozen_stages(frozen_stages, num_stages)
+        own = dict(in_chans=Word((in_channels,), "write in_channels"))
+        refuse_foreign(type(self), foreign, {**words, **own})
         self.out_indices = stage_indices(out_indices, num_stages)
         self.frozen_stages, self.with_cp = frozen_stages, with_cp
         self.stages = nn.ModuleList()
         self.out_norms = nn.ModuleDict()
+
+    def _add_stages(
+        self,
+        depths: Sequence[int],
+        drop_path_rate: float,
+        embed: Callable[[int], nn.Module],
+        block: Callable[[int, int, float], nn.Module],
+    ) -> None:
+        """Append every stage: ``embed`` of its index, and ``block`` of that, of its own index in
+        the stage and of its drop-path rate, which grows from 0 to ``drop_path_rate``."""
+        for stage, rates in enumerate(linear_ramp(drop_path_rate, depths)):
+            first = embed(stage)
+            self.stages.append(
+                Stage(first, [block(stage, index, rate) for index, rate in enumerate(rates)])
+            )
+
+    def _norm_outputs(self, embed_dims: Sequence[int]) -> None:
+        """A LayerNorm on every output: new to every ImageNet file, it always learns."""
+        for index in self.out_indices:
+            self.out_norms[str(index)] = nn.LayerNorm(embed_dims[index])
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         outs, x = [], channels_last(x)
@@ -145,6 +186,18 @@ def check_lengths(**per_stage: Sequence[Any]) -> None:
     lengths = [len(setting) for setting in per_stage.values()]
     if len(set(lengths)) != 1:
         raise ConfigError(f"{', '.join(per_stage)} need one value per stage, got {lengths}")
+
+
+def check_four(depths: Sequence[int]) -> None:
+    """Raise ConfigError unless there are four stages."""
+    if len(depths) != 4:
+        raise ConfigError(f"depths is {depths!r}, expected one value for each of four stages")
+
+
+def check_even_start(embed_dims: Sequence[int]) -> None:
+    """Raise ConfigError where a stem cannot begin with half of the first channels."""
+    if embed_dims[0] % 2:
+        raise ConfigError(f"embed_dims[0] {embed_dims[0]} must be even: the stem takes half")
 
 
 def check_heads(embed_dims: Sequence[int], num_heads: Sequence[int]) -> None:

@@ -13,23 +13,15 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fdam_mm.errors import ConfigError
 from fdam_mm.layers import AttInv
 from fdam_mm.layers.children import part_of, without_bias
 from fdam_mm.models.fdam_cfg import parse_fdam
 
-from .arguments import check_flags, check_numbers, check_per_stage, check_positive, check_sequence
-from .foreign_words import STVIT, Word, refuse_foreign
+from .arguments import check_flags, check_number_or_none, check_positive
+from .foreign_words import STVIT
 from .pre_norm import BranchesBlock
-from .staged import (
-    Stage,
-    StagedBackbone,
-    channels_first,
-    channels_last,
-    check_heads,
-    check_lengths,
-)
-from .stages import linear_ramp, reset_linears
+from .staged import StagedBackbone, channels_first, channels_last, check_even_start, check_heads
+from .stages import reset_linears
 
 NEAR_ZERO = 1e-12  # keeps the weight of a cell that no pixel belongs to from dividing by zero
 
@@ -320,43 +312,30 @@ class STViT(StagedBackbone):
             cell_sizes=cell_sizes,
             num_rounds=num_rounds,
         )
-        check_per_stage(**per_stage)
-        check_sequence("layer_scale_inits", layer_scale_inits)
-        check_lengths(**per_stage, layer_scale_inits=layer_scale_inits)
         super().__init__(
-            len(depths),
-            in_channels,
-            drop_path_rate,
-            out_indices,
-            frozen_stages,
-            with_cp,
-            pretrained,
-            init_cfg,
-        )
-        own = dict(in_chans=Word((in_channels,), "write in_channels"))
-        refuse_foreign(type(self), foreign, STVIT | own)
+            per_stage, in_channels, drop_path_rate, out_indices, frozen_stages, with_cp,
+            pretrained, init_cfg, foreign, STVIT, dict(layer_scale_inits=layer_scale_inits),
+        )  # fmt: skip
         check_heads(embed_dims, num_heads)
         check_positive(mlp_ratio=mlp_ratio)
         check_flags(qkv_bias=qkv_bias)
         for stage, value in enumerate(layer_scale_inits):
-            if value is not None:
-                check_numbers(**{f"layer_scale_inits[{stage}]": value})
-        if embed_dims[0] % 2:
-            raise ConfigError(f"embed_dims[0] {embed_dims[0]} must be even: the stem takes half")
+            check_number_or_none(**{f"layer_scale_inits[{stage}]": value})
+        check_even_start(embed_dims)
         att_inv, freq_scale = parse_fdam(fdam)
 
-        def block(stage: int, drop_path: float) -> Block:
+        def embed(stage: int) -> nn.Module:
+            if stage:
+                return Downsample(embed_dims[stage - 1], embed_dims[stage])
+            return PatchEmbed(in_channels, embed_dims[0])
+
+        def block(stage: int, _: int, drop_path: float) -> Block:
             dim = embed_dims[stage]
             attn = SuperTokenAttention(
                 dim, num_heads[stage], cell_sizes[stage], num_rounds[stage], qkv_bias, **att_inv
             )
             return Block(attn, dim, mlp_ratio, drop_path, layer_scale_inits[stage], freq_scale)
 
-        for stage, rates in enumerate(linear_ramp(drop_path_rate, depths)):
-            if stage:
-                embed: nn.Module = Downsample(embed_dims[stage - 1], embed_dims[stage])
-            else:
-                embed = PatchEmbed(in_channels, embed_dims[0])
-            self.stages.append(Stage(embed, [block(stage, rate) for rate in rates]))
+        self._add_stages(depths, drop_path_rate, embed, block)
         reset_linears(self)
         self._freeze()

@@ -21,19 +21,18 @@ from fdam_mm.layers.autocast import at_least_float32, float32_island
 from fdam_mm.layers.selective_scan import selective_scan
 from fdam_mm.models.fdam_cfg import parse_fdam
 
-from .arguments import check_counts, check_flags, check_per_stage, check_positive
-from .foreign_words import VMAMBA, Word, refuse_foreign
+from .arguments import check_counts, check_flags, check_positive
+from .foreign_words import VMAMBA
 from .mlp import Mlp
 from .staged import (
-    Stage,
     StagedBackbone,
     channels_first,
     channels_last,
-    check_lengths,
+    check_even_start,
     make_freq_scale,
     scaled,
 )
-from .stages import gate_heads, linear_ramp, reset_linears
+from .stages import gate_heads, reset_linears
 
 DIRECTIONS = 4  # along rows, along columns, and both from the end
 STEP_RANGE = (1e-3, 1e-1)  # where the step sizes start
@@ -259,20 +258,11 @@ class VMamba(StagedBackbone):
         init_cfg: Mapping[str, Any] | None = None,
         **foreign: Any,
     ) -> None:
-        check_per_stage(embed_dims=embed_dims, depths=depths)
-        check_lengths(embed_dims=embed_dims, depths=depths)
+        per_stage = dict(embed_dims=embed_dims, depths=depths)
         super().__init__(
-            len(depths),
-            in_channels,
-            drop_path_rate,
-            out_indices,
-            frozen_stages,
-            with_cp,
-            pretrained,
-            init_cfg,
-        )
-        own = dict(in_chans=Word((in_channels,), "write in_channels"))
-        refuse_foreign(type(self), foreign, VMAMBA | own)
+            per_stage, in_channels, drop_path_rate, out_indices, frozen_stages, with_cp,
+            pretrained, init_cfg, foreign, VMAMBA,
+        )  # fmt: skip
         check_positive(ssm_ratio=ssm_ratio, mlp_ratio=mlp_ratio)
         check_counts(d_state=d_state, conv_size=conv_size)
         check_flags(conv_bias=conv_bias)
@@ -280,8 +270,7 @@ class VMamba(StagedBackbone):
             check_counts(dt_rank=dt_rank)
         if conv_size % 2 == 0:
             raise ConfigError(f"conv_size is {conv_size}, expected an odd number")
-        if embed_dims[0] % 2:
-            raise ConfigError(f"embed_dims[0] {embed_dims[0]} must be even: the stem takes half")
+        check_even_start(embed_dims)
         att_inv, freq_scale = parse_fdam(fdam)
         scan = dict(
             ssm_ratio=ssm_ratio,
@@ -291,15 +280,16 @@ class VMamba(StagedBackbone):
             conv_bias=conv_bias,
             **att_inv,
         )
-        for stage, rates in enumerate(linear_ramp(drop_path_rate, depths)):
-            dim = embed_dims[stage]
-            if self.stages:
-                embed: nn.Module = Downsample(embed_dims[stage - 1], dim)
-            else:
-                embed = PatchEmbed(in_channels, dim)
-            blocks = [Block(dim, mlp_ratio, rate, scan, freq_scale) for rate in rates]
-            self.stages.append(Stage(embed, blocks))
-        for index in self.out_indices:
-            self.out_norms[str(index)] = nn.LayerNorm(embed_dims[index])
+
+        def embed(stage: int) -> nn.Module:
+            if stage:
+                return Downsample(embed_dims[stage - 1], embed_dims[stage])
+            return PatchEmbed(in_channels, embed_dims[0])
+
+        def block(stage: int, _: int, drop_path: float) -> Block:
+            return Block(embed_dims[stage], mlp_ratio, drop_path, scan, freq_scale)
+
+        self._add_stages(depths, drop_path_rate, embed, block)
+        self._norm_outputs(embed_dims)
         reset_linears(self)
         self._freeze()
