@@ -10,8 +10,11 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
-OUTSIDE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md"}
-OUTSIDE["CHANGELOG.md"] = "changelog.md"
+OUTSIDE = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+}
 
 
 def on_config(config: MkDocsConfig) -> None:
@@ -26,6 +29,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what MkDocs does not find below docs/ as Markdown."""
     for name, page in OUTSIDE.items():
         text = from_docs((ROOT / name).read_text())
+        if page == "index.md":
+            text = f"---\nhide: [navigation]\n---\n\n{text}"
         files.append(File.generated(config, page, content=text))
     files.append(File.generated(config, "messages.md", content=messages_page()))
     for notebook in sorted((ROOT / "docs/notebooks").glob("*.ipynb")):
