@@ -168,7 +168,7 @@ def test_troubleshooting_quotes_the_code() -> None:
     entries = re.findall(r"^- (.*?)(?=\n- |\n\n)", page, re.M | re.S)
     quoted = [quote for entry in entries for quote in re.findall(r"`([^`]*…[^`]*)`", entry)]
     assert len(quoted) > 60
-    parts = {part.strip() for quote in quoted for part in _plain(quote).split("…")}
+    parts = {part.strip(" ,.;:") for quote in quoted for part in _plain(quote).split("…")}
     assert not sorted(part for part in parts if len(part) > 8 and part not in said)
 
 
