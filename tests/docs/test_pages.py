@@ -176,7 +176,8 @@ def _texts(source: Path) -> str:
     """The texts in a file; those of an f-string are one, with its values left out."""
     if source.suffix == ".sh":
         return source.read_text()
-    nodes = [n for n in ast.walk(ast.parse(source.read_text())) if isinstance(n, ast.expr)]
+    kinds = (ast.Constant, ast.JoinedStr)
+    nodes = [n for n in ast.walk(ast.parse(source.read_text())) if isinstance(n, kinds)]
     return "\n".join(map(_text, nodes))
 
 
