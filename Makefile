@@ -12,7 +12,7 @@ QUICK := tests/layers tests/inject tests/checkpoints/test_fitting.py tests/check
 # A module's tests share their trainings. The last modules are short, those of most tests are not.
 PARALLEL := -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
-.PHONY: help demo demo-maskdino demo-dota test check test-torch test-gpu bench-gpu docs lint format types coverage install light clean
+.PHONY: help demo demo-maskdino demo-dota test check test-torch test-gpu bench-gpu docs lock lint format types coverage install light clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -49,6 +49,9 @@ test-gpu: install  ## all tests that need an NVIDIA GPU
 bench-gpu: install  ## time the layers and their kernels on an NVIDIA GPU; writes work_dirs/gpu/
 	@$(HAS_GPU)
 	$(VENV)/bin/python benchmarks/gpu.py --out work_dirs/gpu
+
+lock: install  ## tools/docker/*.lock anew, of requirements.txt
+	tools/docker/lock.sh
 
 docs: light  ## the site of docs/, in build/docs; warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --quiet -f tools/docs/mkdocs.yml
