@@ -152,7 +152,7 @@ def wanted(args: argparse.Namespace) -> list[dict[str, Any]]:
 def keep(out: Path, results: dict[str, Any]) -> None:
     command = " ".join(["python benchmarks/fine_tuning.py", *_generic(sys.argv[1:])])
     machine = describe_machine("cpu")
-    write_results(out, dict(command=command, kind="trainings", machine=machine) | results)
+    write_results(out, results | dict(command=command, kind="trainings", machine=machine))
 
 
 def _generic(arguments: list[str]) -> list[str]:
