@@ -376,7 +376,10 @@ def _circumstances(runs: Sequence[ReportedRun]) -> Markup:
         for name in dict.fromkeys(name for found in counts for name in found)
     ]
     names: list[Cell] = ["", *(run.name for run in runs)]
-    note = "FLOPs count a multiply-add as two, of one input of the size that the config names."
+    note = (
+        "FLOPs count a multiply-add as two, of one input of the size that the config names, or of "
+        "the first picture tested."
+    )
     parts = [table(names, rows), element("p", note, class_="soft") if rows else ""]
     started = [_started(run) for run in runs]
     keys = dict.fromkeys(name for found in started for name in found)

@@ -19,6 +19,8 @@ from fdam_mm.training.work_dir import find_checkpoint, find_config
 from .evaluating import Evaluation, evaluate
 from .log import Log, read_log
 
+_STRIDE = 32  # that pictures are padded to
+
 
 @dataclass(frozen=True, eq=False)
 class ReportedRun:
@@ -75,7 +77,7 @@ def read_run(
     config = read_config(str(find_config(folder)), dict(options or {}))
     checkpoint = Path(checkpoint or find_checkpoint(folder))
     evaluation = evaluate(config, checkpoint, split)
-    cost, shape = _cost(config)
+    cost, shape = _cost(config, evaluation)
     return ReportedRun(
         folder.resolve().name, config, checkpoint, read_log(folder), evaluation, split, cost,
         shape, read_records(folder),
@@ -83,11 +85,15 @@ def read_run(
 
 
 def _cost(
-    config: Config,
+    config: Config, evaluation: Evaluation
 ) -> tuple[Mapping[str, Complexity] | None, tuple[int, int] | None]:
-    """Not counted are models that name no size of input, or that take no picture alone."""
+    """Not counted are models that take no picture alone."""
     try:
         shape = default_shape(config)
+    except UsageError:  # then the size of the first picture that was tested
+        height, width = evaluation.dataset[0]["inputs"].shape[-2:]
+        shape = (-height % _STRIDE + height, -width % _STRIDE + width)
+    try:
         return count_config(config.model, scope_of(config), shape), shape
     except UsageError:
         return None, None

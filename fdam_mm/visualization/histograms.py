@@ -11,7 +11,7 @@ _MOST = 80  # classes that have a bar
 def class_and_size_histograms(
     names: Sequence[str], amounts: Sequence[float], unit: str, sides: Sequence[float], title: str
 ) -> bytes:
-    """A PNG: bars of the classes, the greatest first, beside a histogram of sizes.
+    """A PNG: bars of the classes that are there, the greatest first, beside a histogram of sizes.
 
     Args:
         names: Of the classes.
@@ -22,7 +22,8 @@ def class_and_size_histograms(
     """
     from matplotlib.figure import Figure  # without pyplot: no window, no state
 
-    order = np.argsort(-np.asarray(amounts, float), kind="stable")[:_MOST]
+    there = np.count_nonzero(amounts)
+    order = np.argsort(-np.asarray(amounts, float), kind="stable")[: min(_MOST, there)]
     tall = max(3.5, 0.2 * len(order) + 1.2)
     figure = Figure(figsize=(11, tall), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -32,7 +33,7 @@ def class_and_size_histograms(
     left.set_xlabel(unit)
     if values.max(initial=0) > 50 * max(1.0, values[values > 0].min(initial=np.inf)):
         left.set_xscale("log")
-    left.set_title("classes" if len(names) <= _MOST else f"the {_MOST} largest classes")
+    left.set_title(_classes(len(names), there))
     found = np.asarray([side for side in sides if side > 0], float)
     if len(found):
         low, high = max(1.0, found.min()), max(2.0, found.max())
@@ -48,3 +49,10 @@ def class_and_size_histograms(
     stream = BytesIO()
     figure.savefig(stream, format="png", dpi=110)
     return stream.getvalue()
+
+
+def _classes(count: int, there: int) -> str:
+    """Which classes have bars."""
+    if there > _MOST:
+        return f"the {_MOST} largest classes"
+    return "classes" if there == count else f"classes ({count - there} of {count} have none)"

@@ -82,6 +82,7 @@ def test_the_page_of_a_detector(detector: ReportedRun, tmp_path: Path) -> None:
     absent = len(ours.classes) - len(ours.there)
     assert (f"{absent} of 6 classes are not shown" in page) == bool(absent)
     assert "bbox at IoU 0.5" in page and page.count("data:image/jpeg") == 2 * 2
+    assert "parameters (M)" in page and detector.shape == (96, 96)  # as it is tested
 
 
 def test_the_page_of_rotated_boxes(oriented: ReportedRun, tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ def test_the_page_of_rotated_boxes(oriented: ReportedRun, tmp_path: Path) -> Non
     assert column == "rotated AP50" and found.curves
     page = page_of([oriented], tmp_path / "page.html")
     assert_alone(page)
-    assert "rotated at IoU 0.5" in page
+    assert "rotated at IoU 0.5" in page and "parameters (M)" in page
 
 
 def test_classes_that_are_not_there(run: ReportedRun, tmp_path: Path) -> None:

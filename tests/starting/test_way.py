@@ -16,6 +16,7 @@ from mmengine.registry import DATASETS, HOOKS, METRICS
 
 from fdam_mm.apis.building import build_model
 from fdam_mm.cli import main as fdam
+from fdam_mm.data.show.statistics import statistics
 from fdam_mm.starting import tiles
 from fdam_mm.toolkits.scope import scope_of, toolkit_scope
 from fdam_mm.training.config import read_config
@@ -329,6 +330,7 @@ def test_panoptic(panoptic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert set(sample.gt_instances.labels.tolist()) == {0}
     assert {0, 1} >= set(np.unique(sample.gt_sem_seg.sem_seg).tolist()) - {255} > {0}
     assert len(dataset) == 2 and len(metric.coco.imgs) == 1
+    np.testing.assert_allclose(statistics(dataset).sides, 2 * [20, 600**0.5])  # of things
     run(monkeypatch, "data", "show", "lawn/config.py", "-n", "2", "--out", "look")
     assert Path("look/samples.png").is_file()
 

@@ -22,8 +22,8 @@ class Statistics:
     Attributes:
         of_class: Indices of the pictures that have a class, by label.
         amounts: Objects or segments of each label; for label maps, pixels.
-        sides: Square roots of the objects' areas in pixels; for label maps, of each class's area
-            in each picture.
+        sides: Square roots of the areas of the objects' boxes in pixels, of segments of those of
+            things; for label maps, of each class's area in each picture.
         counted: Pictures that were looked at, of ``total``.
         unit: What ``amounts`` are.
     """
@@ -58,6 +58,7 @@ def statistics(dataset: Any, progress: Progress = iter) -> Statistics:
         if "segments_info" in info and info["segments_info"]:
             found.unit = "segments"
             found.add(index, Counter(int(s["category"]) for s in info["segments_info"]))
+            found.sides += [_side(i["bbox"]) for i in info.get("instances") or ()]
         elif "instances" in info:
             kept = [i for i in info["instances"] if not i.get("ignore_flag")]
             found.add(index, Counter(int(i["bbox_label"]) for i in kept))

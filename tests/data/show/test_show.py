@@ -14,6 +14,7 @@ from PIL import Image
 import fdam_mm.openmmlab  # noqa: F401  (registers the steps that the configs name)
 from fdam_mm.data.show import show_data
 from fdam_mm.errors import ConfigError
+from fdam_mm.visualization.histograms import class_and_size_histograms
 
 CLASSES, PALETTE = ("fig", "nut"), [(255, 0, 0), (0, 0, 255)]
 SIZE = (64, 96)
@@ -149,3 +150,14 @@ def test_rare_classes_come_first(tmp_path: Path) -> None:
 def test_a_split_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no val_dataloader.dataset; name another --split"):
         show_data(config_of("semantic", tmp_path), tmp_path / "out", "val")
+
+
+def test_classes_that_are_not_there_have_no_bar() -> None:
+    """The picture is as tall for 200 classes as for the two of them that there are."""
+    sizes = []
+    for count in (2, 200):
+        amounts = [5.0, 3.0, *[0.0] * (count - 2)]
+        names = [f"class {k}" for k in range(count)]
+        data = class_and_size_histograms(names, amounts, "objects", [4.0, 9.0], "train")
+        sizes.append(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape)
+    assert sizes[0] == sizes[1]
