@@ -3,10 +3,11 @@
     python benchmarks/export.py work_dirs/demo work_dirs/camvid --measure 50 \\
         --out benchmarks/results/export.json
 
-For each work folder and each way (one size, one size in float16, any size): the largest error of a
-logit over the largest logit and the pixels that change their class on the check's pictures, and
-mIoU of ``fdam predict`` and of the runtime on the config's test data. What ``--out`` has of other
-models is kept. The table of ``docs/export.md`` comes from it: ``fdam bench tables``.
+For each work folder and each way (one size in float32, float16 and int8, any size): the largest
+error over the largest value and the pixels that change their class on the check's pictures, in
+onnxruntime and OpenVINO, and mIoU or AP of ``fdam predict`` and of the runtime on the config's
+test data. int8 is calibrated on 16 training pictures. What ``--out`` has of other models is kept.
+The table of ``docs/export.md`` comes from it: ``fdam bench tables``.
 """
 
 import argparse
@@ -15,18 +16,21 @@ import time
 from pathlib import Path
 from typing import Any
 
+from mmengine.registry import DATASETS
+
 from fdam_mm.apis import load_model
 from fdam_mm.apis.building import test_dataset
 from fdam_mm.benchmarking.results import read_results, record, write_results
 from fdam_mm.cli.export import image_size
 from fdam_mm.errors import ExportError
-from fdam_mm.export.checking import labelled
 from fdam_mm.export.exporting import export
 from fdam_mm.files import require_writable
+from fdam_mm.toolkits.scope import scope_of, toolkit_scope
 
 WAYS: dict[str, dict[str, Any]] = {
     "fp32": dict(),
     "fp16": dict(precision="fp16"),
+    "int8": dict(precision="int8"),
     "dynamic": dict(dynamic=True),
 }
 
@@ -40,26 +44,36 @@ def measure(
 ) -> dict[str, Any]:
     """One model in one way; what cannot be exported has its ``reason``."""
     model: Any = load_model(work_dir, device="cpu")
-    pictures = [file for file, _ in zip(labelled(model), range(num_checked), strict=False)]
+    pictures = _pictures(model.cfg, "test_dataloader", num_checked)
+    calibrate = _pictures(model.cfg, "train_dataloader", 16) if way == "int8" else None
     begin = time.process_time()
     found = dict(model=work_dir.name, way=way, data=_data(model))
     with tempfile.TemporaryDirectory() as folder:
         try:
             about = export(
-                model, Path(folder) / "model.onnx", check=[file for file, _ in pictures],
+                model, Path(folder) / "model.onnx", check=pictures, calibrate=calibrate,
                 measured=num_measured, sizes=[size] if size and way != "dynamic" else None,
-                **WAYS[way],
+                openvino=True, **WAYS[way],
             )  # fmt: skip
         except ExportError as error:
             return dict(found, reason=str(error))
         num_bytes = sum(file.stat().st_size for file in Path(folder).glob("*.onnx"))
     assert about.check is not None
-    (graph,) = about.check["graphs"]
+    graph, in_openvino = about.check["graphs"]
     return dict(
-        found, size=about.graphs[0].size, checked=graph, miou=about.check["miou"],
+        found, size=about.graphs[0].size, checked=graph, openvino=in_openvino,
+        miou=about.check["metric"],
         megabytes=num_bytes / 2**20, parameters=sum(p.numel() for p in model.parameters()),
         cpu_seconds=time.process_time() - begin,
     )  # fmt: skip
+
+
+def _pictures(config: Any, loader: str, most: int) -> list[str]:
+    """Files of a loader's data, evenly spread."""
+    with toolkit_scope(scope_of(config)):
+        data = DATASETS.build(config[loader].dataset)
+    step = max(len(data) // most, 1)
+    return [data.get_data_info(i)["img_path"] for i in range(0, len(data), step)][:most]
 
 
 def _data(model: Any) -> str:
@@ -73,7 +87,7 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--size", type=image_size, help="HxW of the model's input (the config's)")
     parser.add_argument("--check", type=int, default=4, help="pictures to compare logits on")
-    parser.add_argument("--measure", type=int, default=0, help="pictures of mIoU (all)")
+    parser.add_argument("--measure", type=int, default=0, help="pictures of the metric (all)")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     require_writable(args.out)

@@ -8,8 +8,9 @@ It also patches the toolkits, see :mod:`fdam_mm.toolkits.patches`. What needs
 mmdet or timm is left out where these are not installed, and with a warning where they are broken.
 """
 
-from . import models, oriented, training  # noqa: F401
+from . import models, training  # noqa: F401
 from .data import loading  # noqa: F401
+from .oriented import merged_metric, results  # noqa: F401
 from .toolkits.optional import importable
 
 if importable("mmdet.models"):

@@ -9,8 +9,8 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from fdam_mm.errors import UsageError
+from fdam_mm.oriented.boxes import OrientedBoxes
 from fdam_mm.oriented.patches import merge_windows
-from fdam_mm.oriented.results import OrientedBoxes
 from fdam_mm.visualization.colours import full_palette
 
 from .building import reduces_zero_label

@@ -110,8 +110,8 @@ def _of_key(cases: list[dict[str, Any]], key: str) -> list[float]:
 def exports_table(cases: list[dict[str, Any]]) -> list[str]:
     """A row for each export that ``benchmarks/export.py`` measured."""
     lines = [
-        "| model, data | export | largest error of a logit | pixels that change class | "
-        "mIoU, torch and onnxruntime |",
+        "| model, data | export | largest error over the largest value | pixels that change | "
+        "torch and onnxruntime |",
         "|---|---|---|---|---|",
     ]
     for case in cases:
@@ -119,12 +119,15 @@ def exports_table(cases: list[dict[str, Any]]) -> list[str]:
         if "reason" in case:
             lines.append(f"{begin} refused: {case['reason']} | | |")
             continue
-        checked, miou = case["checked"], case["miou"]
-        error = checked["largest_error"] / checked["largest_logit"]
+        checked, metric = case["checked"], case["miou"]
+        both = [checked, case["openvino"]] if "openvino" in case else [checked]
+        errors = ", OpenVINO ".join(
+            f"{found['largest_error'] / found['largest_logit']:.1e}" for found in both
+        )
         lines.append(
-            f"{begin} {error:.1e} of the largest | {checked['changed']:.3%} of "
-            f"{checked['inputs']} pictures | {miou['torch']:.2f}, {miou['onnx']:.2f} on "
-            f"{miou['pictures']} pictures |"
+            f"{begin} {errors} | {checked['changed']:.3%} of {checked['inputs']} pictures | "
+            f"{metric.get('name', 'mIoU')} {metric['torch']:.4g}, {metric['onnx']:.4g} on "
+            f"{metric['pictures']} pictures |"
         )
     return lines
 

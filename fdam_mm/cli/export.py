@@ -34,14 +34,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--raw", action="store_true",
         help="normalised float32 in, logits out: without resizing, normalisation and argmax",
     )  # fmt: skip
-    arguments.add_argument("--precision", choices=("fp32", "fp16"), default="fp32")
+    arguments.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp32")
+    arguments.add_argument(
+        "--calibrate", nargs="+", metavar="PICTURES",
+        help="pictures, folders or globs that int8 takes its ranges from: a few of the training",
+    )  # fmt: skip
     arguments.add_argument(
         "--check", nargs="+", metavar="PICTURES",
         help="pictures, folders or globs to compare on; default: drawn noise",
     )  # fmt: skip
     arguments.add_argument(
         "--measure", nargs="?", type=int, const=0, metavar="N",
-        help="also measure mIoU of both on the config's test data, or on the first N pictures",
+        help="also measure mIoU or AP of both on the config's test data, or on N pictures of it",
     )  # fmt: skip
     arguments.add_argument("--openvino", action="store_true", help="compare in OpenVINO too")
     arguments.add_argument(
@@ -59,22 +63,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     model = load_model(args.model, args.checkpoint, "cpu", allow_pickle=args.allow_pickle)
     about = export(
         model, args.out, args.size, dynamic=args.dynamic, raw=args.raw,
-        precision=args.precision, check=args.check, measured=args.measure,
-        openvino=args.openvino,
+        precision=args.precision, calibrate=args.calibrate, check=args.check,
+        measured=args.measure, openvino=args.openvino,
     )  # fmt: skip
     assert about.check is not None
     for found in about.check["graphs"]:
         what = "pictures of drawn noise (no --check)" if found["drawn"] else "pictures"
         print(
             f"{args.out.parent / found['file']} in {found['runtime']}: on "
-            f"{found['inputs']} {what} logits are off by "
+            f"{found['inputs']} {what} {found['worst']} are off by "
             f"{found['largest_error']:.1e} at most (the largest is "
             f"{found['largest_logit']:.3g}), {found['changed']:.4%} of the pixels change class"
         )
-    if metric := about.check.get("miou"):
+    if metric := about.check.get("metric"):
         print(
-            f"mIoU on {metric['pictures']} pictures: torch {metric['torch']:.2f}, export "
-            f"{metric['onnx']:.2f}; {metric['changed']:.4%} of the pixels change class"
+            f"{metric['name']} on {metric['pictures']} pictures: torch {metric['torch']:.4g}, "
+            f"export {metric['onnx']:.4g}"
         )
 
 

@@ -1,30 +1,24 @@
-"""Whether an export is the model: its numbers, its labels, and the metric of a data set."""
+"""Whether an export is the model: its numbers and its labels, on pictures."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import torch
-from mmengine.registry import DATASETS
 from torch import Tensor
 
 from fdam_mm.apis.inputs import find_pictures
-from fdam_mm.apis.predicting import predict
 from fdam_mm.errors import ExportError, UsageError
-from fdam_mm.report.confusion import confusion_of_pixels
-from fdam_mm.runtime import Description, load
-from fdam_mm.runtime.description import Size
-from fdam_mm.toolkits.scope import scope_of, toolkit_scope
+from fdam_mm.runtime.description import Description, Size
 
-from .segmentor import RawSegmentor
+from .agreeing import AGREE, largest
+from .core import Core
 
 # Of each precision: the largest error of a logit over the largest logit, and the largest share of
 # pixels that may change their class.
-BOUNDS = {"fp32": (1e-4, 1e-3), "fp16": (2e-2, 1e-2)}
+BOUNDS = {"fp32": (1e-4, 1e-3), "fp16": (2e-2, 1e-2), "int8": (2e-1, 5e-2)}
 
 
 @dataclass(frozen=True)
@@ -34,13 +28,15 @@ class Comparison:
     Attributes:
         inputs: How many.
         drawn: Whether they were drawn noise, for want of pictures.
-        largest_error: Of any logit.
+        worst: Which of the graph's results is off most: ``logits``, or boxes or masks.
+        largest_error: Of any number of these.
         largest_logit: Of torch's, by its absolute value.
-        changed: Share of pixels whose class is another.
+        changed: Share of pixels whose class is another; of masks, that are on the other side.
     """
 
     inputs: int
     drawn: bool
+    worst: str
     largest_error: float
     largest_logit: float
     changed: float
@@ -91,27 +87,33 @@ RUNTIMES: dict[str, Callable[[bytes], Session]] = {
 
 
 def compare(
-    module: RawSegmentor, session: Session, images: Iterable[np.ndarray], drawn: bool
+    module: Core, session: Session, images: Iterable[np.ndarray], drawn: bool
 ) -> Comparison:
     """Run both on each of ``images``."""
-    error = logit = 0.0
+    error, off, most, worst = -1.0, 0.0, 0.0, module.compared[0]
     changed = pixels = inputs = 0
     for image in images:
         with torch.no_grad():
-            expected = module(torch.from_numpy(image))[module.outputs.index("logits")].numpy()
-        (found,) = _run(session, image)
-        error = max(error, _largest(found - expected))
-        logit = max(logit, _largest(expected))
-        changed += np.count_nonzero(_classes(found) != _classes(expected))
-        pixels += _classes(found).size
+            results = module(torch.from_numpy(image))
+        every = dict(zip(module.outputs, results, strict=True))
+        expected = {name: every[name].numpy() for name in module.compared}
+        found = dict(zip(module.compared, _run(session, image, module.compared), strict=True))
+        agreed = AGREE[module.task](expected, found)
+        for name in module.compared:
+            largest_error, largest_value = agreed.errors[name]
+            if largest_error / largest_value > error:
+                worst, off, most = name, largest_error, largest_value
+                error = off / most
+        changed += agreed.changed
+        pixels += agreed.pixels
         inputs += 1
-    return Comparison(inputs, drawn, error, logit, changed / max(pixels, 1))
+    return Comparison(inputs, drawn, worst, off, most, changed / max(pixels, 1))
 
 
-def _run(session: Session, image: np.ndarray) -> list[np.ndarray]:
+def _run(session: Session, image: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
     """Raises ExportError in place of whatever a runtime raises for a graph that it cannot run."""
     try:
-        return session.run(["logits"], {"image": image})
+        return session.run(outputs, {"image": image})
     except Exception as error:
         shape = " x ".join(map(str, image.shape))
         reason = str(error).partition("\n")[0]
@@ -119,7 +121,7 @@ def _run(session: Session, image: np.ndarray) -> list[np.ndarray]:
 
 
 def first_difference(
-    core: RawSegmentor, session: Session, image: Tensor, names: Sequence[str], bound: float
+    core: Core, session: Session, image: Tensor, names: Sequence[str], bound: float
 ) -> str:
     """Which stage or block is the first whose result is off by more than ``bound`` of its largest.
 
@@ -133,8 +135,8 @@ def first_difference(
     found = session.run([*core.outputs[-len(names) :]], {"image": image.numpy()})
     errors = []
     for name, ours, theirs in zip(names, found, expected, strict=True):
-        largest = max(_largest(theirs.numpy()), 1e-12)
-        errors.append((name, _largest(ours - theirs.numpy()) / largest))
+        scale = max(largest(theirs.numpy()), 1e-12)
+        errors.append((name, largest(ours - theirs.numpy()) / scale))
     over = next((pair for pair in errors if not pair[1] <= bound), None)
     if over is None:
         name, worst = max(errors, key=lambda pair: pair[1])
@@ -142,47 +144,6 @@ def first_difference(
     return (
         f"the first part that is off by more is {over[0]}, by {over[1]:.1e} of its largest value"
     )
-
-
-def measure(model: Any, path: Path, most: int | None) -> dict[str, Any]:
-    """mIoU of torch and of the export at ``path``, over the config's test data or ``most`` of it.
-
-    Raises:
-        UsageError: The config has no labelled test data.
-    """
-    runtime = load(path)
-    num_classes = len(runtime.description.classes)
-    counts = np.zeros((2, num_classes, num_classes), np.int64)
-    pictures = changed = pixels = 0
-    for file, labels in islice(labelled(model), most):
-        (torchs,) = predict(model, file, progress=False)
-        both = [np.asarray(torchs.labels), runtime(file).labels]  # type: ignore[attr-defined]
-        for count, predicted in zip(counts, both, strict=True):
-            count += confusion_of_pixels(labels, predicted, num_classes)
-        changed += np.count_nonzero(both[0] != both[1])
-        pixels += both[0].size
-        pictures += 1
-    if not pictures:
-        raise UsageError("the config's test data have no picture: nothing can be measured")
-    torch_miou, onnx_miou = map(_miou, counts)
-    return dict(
-        pictures=pictures, torch=torch_miou, onnx=onnx_miou, changed=changed / max(pixels, 1)
-    )
-
-
-def labelled(model: Any) -> Iterator[tuple[Path, np.ndarray]]:
-    """Files and labels of the config's test data; 255 is no label."""
-    config = model.cfg
-    loader = config.get("test_dataloader")
-    if not loader:
-        raise UsageError("the config has no test_dataloader: nothing can be measured")
-    with toolkit_scope(scope_of(config)):
-        data = DATASETS.build(loader.dataset)
-        for index in range(len(data)):
-            sample = data[index]["data_samples"]
-            if "gt_sem_seg" not in sample:
-                raise UsageError("the config's test data have no labels: nothing can be measured")
-            yield Path(sample.img_path), sample.gt_sem_seg.data[0].numpy()
 
 
 def pictures_for(about: Description, size: Size | None, inputs: Any) -> Iterator[np.ndarray]:
@@ -220,20 +181,3 @@ def _drawn(size: Size | None) -> Iterator[np.ndarray]:
     for cells in (8, 32):
         coarse = generator.integers(0, 256, (cells, cells, 3), np.uint8)
         yield cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-
-
-def _largest(values: np.ndarray) -> float:
-    """NaN counts as infinite."""
-    largest = float(np.abs(values).max(initial=0))
-    return float("inf") if np.isnan(largest) else largest
-
-
-def _classes(logits: np.ndarray) -> np.ndarray:
-    return logits.argmax(1) if logits.shape[1] > 1 else logits[:, 0] > 0
-
-
-def _miou(counts: np.ndarray) -> float:
-    """Percent; the mean over the classes that are there, as mmseg's."""
-    inside = np.diag(counts).astype(float)
-    union = counts.sum(0) + counts.sum(1) - inside
-    return float(100 * (inside[union > 0] / union[union > 0]).mean())

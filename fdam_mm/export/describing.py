@@ -1,4 +1,4 @@
-"""What a runtime must know of a segmentor, from its config."""
+"""What a runtime must know of a model, from its config."""
 
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -8,41 +8,81 @@ from mmengine.config import Config
 
 from fdam_mm.apis.building import reduces_zero_label, test_dataset
 from fdam_mm.errors import ConfigError, ExportError
-from fdam_mm.runtime.description import Description, Graph, Size
+from fdam_mm.runtime.description import Description, Graph, Size, Suppression
+from fdam_mm.toolkits.scope import scope_of
 from fdam_mm.visualization.colours import full_palette
 
+from .onnx_file import float32_modules
+from .rotated import require_known
+
 _PACKAGES = ("fdam_mm", "torch", "onnx", "onnxscript", "onnxruntime", "onedl-mmsegmentation")
-_PASSED = ("LoadImageFromFile", "LoadAnnotations", "PackSegInputs", "Resize")
+_PASSED = (
+    "LoadImageFromFile", "LoadAnnotations", "LoadPanopticAnnotations", "LoadCocoPanoptic",
+    "PackSegInputs", "PackDetInputs", "Resize", "ConvertBoxType",
+)  # fmt: skip
 
 
 def describe(
     model: Any, graphs: tuple[Graph, ...], processing: bool, precision: str
 ) -> Description:
-    """The description of a segmentor that :func:`fdam_mm.apis.load_model` gave.
+    """The description of a model that :func:`fdam_mm.apis.load_model` gave.
 
     Raises:
         ExportError: Its test pipeline or windows are such that no graph of ours does the same.
         ConfigError: It has no normalisation.
     """
-    config, head = model.cfg, model.decode_head
+    config, task = model.cfg, task_of(model)
+    head = getattr(model, "decode_head", None)
     scale, keep_ratio = _resizing(config) if processing else (None, True)
     mean, std, bgr_to_rgb = _normalisation(model)
     stride = window_stride(model)
-    align_corners = bool(model.align_corners)
+    align_corners = bool(getattr(model, "align_corners", False))
     if stride is not None and align_corners:
         raise ExportError(
             "the config predicts windows and has align_corners; expected one of them"
         )
     classes = tuple(str(name) for name in model.dataset_meta.get("classes") or ())
     return Description(
-        name=_name(config), graphs=graphs, processing=processing,
+        task=task, name=_name(config), graphs=graphs, processing=processing,
         precision=precision, classes=classes,
         palette=full_palette(model.dataset_meta.get("palette"), len(classes)),
-        offset=int(reduces_zero_label(config)),
-        threshold=float(head.threshold) if model.out_channels == 1 else None,
+        offset=int(task == "segmentation" and reduces_zero_label(config)),
+        threshold=float(head.threshold) if head and model.out_channels == 1 else None,
         scale=scale, keep_ratio=keep_ratio, stride=stride, mean=mean, std=std,
-        bgr_to_rgb=bgr_to_rgb, align_corners=align_corners, versions=_versions(),
+        bgr_to_rgb=bgr_to_rgb, align_corners=align_corners,
+        suppression=_suppression(model) if task == "rotated" else None,
+        float32=tuple(float32_modules(model)), versions=_versions(),
     )  # fmt: skip
+
+
+def task_of(model: Any) -> str:
+    """As :class:`Description` has it.
+
+    Raises:
+        ExportError: The model is of a kind that is not exported; says which are.
+    """
+    scope = scope_of(model.cfg)
+    if scope == "mmseg" and hasattr(model, "encode_decode"):
+        return "segmentation"
+    head = getattr(model, "panoptic_fusion_head", None)
+    if type(head).__name__ == "MaskDINOFusionHead":
+        return "instances"
+    if scope == "mmrotate":
+        require_known(model)
+        return "rotated"
+    raise ExportError(
+        f"{type(model).__name__} of {scope} cannot be exported; expected a segmentor of mmseg, "
+        "Mask DINO or Oriented R-CNN"
+    )
+
+
+def _suppression(model: Any) -> Suppression:
+    settings = model.test_cfg.rcnn
+    if settings.nms.type != "nms_rotated":
+        raise ExportError(f"test_cfg.rcnn.nms is {settings.nms.type}, expected nms_rotated")
+    return Suppression(
+        float(settings.nms.iou_threshold), float(settings.score_thr), int(settings.max_per_img)
+    )
 
 
 def _name(config: Config) -> str:
@@ -53,7 +93,8 @@ def _name(config: Config) -> str:
 
 def window_stride(model: Any) -> Size | None:
     """Of the windows that the config predicts in; None where it takes whole pictures."""
-    if model.test_cfg.get("mode", "whole") != "slide":
+    settings = getattr(model, "test_cfg", None) or {}
+    if settings.get("mode", "whole") != "slide":
         return None
     down, right = model.test_cfg.stride
     return int(down), int(right)

@@ -1,4 +1,4 @@
-"""``export``: a segmentor to ONNX, checked before anything is written."""
+"""``export``: a model to ONNX, checked before anything is written."""
 
 import hashlib
 import tempfile
@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from fdam_mm.errors import ExportError, UsageError
 from fdam_mm.files import require_writable, write_atomically
 from fdam_mm.runtime.description import Description, Graph, Size
-from fdam_mm.toolkits.scope import scope_of
 
 from .checking import (
     BOUNDS,
@@ -23,15 +22,29 @@ from .checking import (
     Comparison,
     compare,
     first_difference,
-    measure,
     pictures_for,
 )
-from .describing import default_sizes, describe
+from .core import Core, parts
+from .describing import default_sizes, describe, task_of, window_stride
+from .instances import MaskDINOInstances, RawMaskDINO
+from .measuring import measure
 from .onnx_file import to_half, to_onnx
 from .pooling import pooling_by_matrices
-from .segmentor import RawSegmentor, Segmentor, parts
+from .quantising import to_int8
+from .rotated import Oriented, RawOriented
+from .segmentor import RawSegmentor, Segmentor
 
-Precision = Literal["fp32", "fp16"]
+Precision = Literal["fp32", "fp16", "int8"]
+_RAW: dict[str, Any] = {
+    "segmentation": RawSegmentor,
+    "instances": RawMaskDINO,
+    "rotated": RawOriented,
+}
+_WHOLE: dict[str, Any] = {
+    "segmentation": Segmentor,
+    "instances": MaskDINOInstances,
+    "rotated": Oriented,
+}
 
 
 def export(
@@ -42,44 +55,49 @@ def export(
     dynamic: bool = False,
     raw: bool = False,
     precision: Precision = "fp32",
+    calibrate: Any = None,
     check: Any = None,
     measured: int | None = None,
     openvino: bool = False,
 ) -> Description:
-    """Write a segmentor as ONNX with the JSON that :mod:`fdam_mm.runtime` reads.
+    """Write a model as ONNX with the JSON that :mod:`fdam_mm.runtime` reads.
 
     The export is run in onnxruntime beside torch first; where it is not the model, nothing is
     written.
 
     Args:
-        model: Of mmseg, from :func:`fdam_mm.apis.load_model`, on the CPU.
+        model: A segmentor of mmseg, Mask DINO or Oriented R-CNN, from
+            :func:`fdam_mm.apis.load_model`, on the CPU.
         out: ``OUT.onnx``; the JSON gets its name. With several sizes each graph's name has its.
         sizes: Height and width of the model's input; None takes the config's.
         dynamic: Let the model compute at any size, in the place of ``sizes``.
         raw: Without what stands before and after the model.
-        precision: ``fp16`` computes in float16 but for FDAM's layers.
+        precision: ``fp16`` computes in float16 but for FDAM's layers; ``int8`` convolutions and
+            products in 8 bits, but for FDAM's layers.
+        calibrate: Pictures, as ``check``, whose ranges ``int8`` takes.
         check: Pictures, as :func:`fdam_mm.apis.predict` takes them; None draws noise.
-        measured: Also measure mIoU of both on so many pictures of the config's test data; 0 takes
-            all.
+        measured: Also measure mIoU, or AP, of both on so many pictures of the config's test data;
+            0 takes all.
         openvino: Compare in OpenVINO too.
 
     Returns:
         What was written, with ``check``.
 
     Raises:
-        UsageError: An argument is wrong, or the model is no segmentor.
+        UsageError: An argument is wrong.
         ExportError: The model cannot be exported, or the export is not the model.
         WriteError: ``out`` cannot be written.
     """
     out = Path(out)
     _refuse(model, out, sizes, dynamic, raw, precision, measured)
+    _require_calibration(precision, calibrate)
     chosen: list[Size | None] = [None] if dynamic else [*(sizes or default_sizes(model))]
     about = describe(model, (), not raw, precision)
     with tempfile.TemporaryDirectory() as folder:
         graphs, found = [], []
         for size in chosen:
             runtimes = ["onnxruntime", "openvino"] if openvino else ["onnxruntime"]
-            content, comparisons = _checked(model, about, size, check, runtimes)
+            content, comparisons = _checked(model, about, size, check, runtimes, calibrate)
             file = out.name if len(chosen) == 1 else f"{out.stem}_{size[0]}x{size[1]}.onnx"  # type: ignore[index]
             (Path(folder) / file).write_bytes(content)
             graphs.append(Graph(file, size, hashlib.sha256(content).hexdigest()))
@@ -89,7 +107,7 @@ def export(
         staged.write_text(about.to_json())
         if measured is not None:
             metric = measure(model, staged, measured or None)
-            about = replace(about, check=dict(graphs=found, miou=metric))
+            about = replace(about, check=dict(graphs=found, metric=metric))
         for graph in graphs:
             write_atomically(out.parent / graph.file, (Path(folder) / graph.file).read_bytes())
     write_atomically(out.with_suffix(".json"), about.to_json())
@@ -102,14 +120,15 @@ def _checked(
     size: Size | None,
     check: Any,
     runtimes: Sequence[str] = ("onnxruntime",),
+    calibrate: Any = None,
 ) -> tuple[bytes, dict[str, Comparison]]:
     """The graph of one size, compared in each of the runtimes.
 
     Raises:
         ExportError: It is off by more than the bounds; says where.
     """
-    module = _module(model, about, size)
-    content = _converted(module, about, size)
+    module = core_of(model, about, size)
+    content = converted(module, about, size, calibrate)
     comparisons = {}
     for runtime in runtimes:
         images = pictures_for(about, size, check)
@@ -117,47 +136,64 @@ def _checked(
         bound, most_changed = BOUNDS[about.precision]
         if not (found.error <= bound and found.changed <= most_changed):
             raise ExportError(
-                f"the export is not the model: in {runtime} logits are off by "
+                f"the export is not the model: in {runtime} {found.worst} are off by "
                 f"{found.largest_error:.1e}, that is {found.error:.1e} of the largest (at most "
                 f"{bound:.0e}), and {found.changed:.2%} of the pixels change their class (at most "
-                f"{most_changed:.1%}); {_where(model, about, size, check, runtime)}"
+                f"{most_changed:.1%}); "
+                f"{_where(model, about, size, check, runtime, calibrate)}"
             )
         comparisons[runtime] = found
     return content, comparisons
 
 
-def _where(model: nn.Module, about: Description, size: Size | None, check: Any, name: str) -> str:
+def _where(
+    model: nn.Module,
+    about: Description,
+    size: Size | None,
+    check: Any,
+    name: str,
+    calibrate: Any = None,
+) -> str:
     """The first part that is off, by an export that gives the results of all."""
     image = torch.from_numpy(next(pictures_for(about, size, check)))
-    names = parts(model, _module(model, about, size), image)
-    probed = _module(model, about, size, names)
-    session = RUNTIMES[name](_converted(probed, about, size))
+    names = parts(model, core_of(model, about, size), image)
+    probed = core_of(model, about, size, names)
+    session = RUNTIMES[name](converted(probed, about, size, calibrate))
     return first_difference(probed, session, image, names, BOUNDS[about.precision][0])
 
 
-def _module(
+def core_of(
     model: nn.Module, about: Description, size: Size | None, probes: Sequence[str] = ()
-) -> RawSegmentor:
+) -> Core:
+    """What is exported of a model, as its description says."""
     if about.processing:
-        return Segmentor(model, about, size, probes).eval()
-    return RawSegmentor(model, probes).eval()
+        return _WHOLE[about.task](model, about, size, probes).eval()
+    return _RAW[about.task](model, probes).eval()
 
 
-def _converted(module: RawSegmentor, about: Description, size: Size | None) -> bytes:
-    dynamic = [0, 1, 2] if about.processing else ([0] if size else [0, 2, 3])
+def converted(module: Core, about: Description, size: Size | None, calibrate: Any = None) -> bytes:
+    """The ONNX file of :func:`core_of`, in the description's precision."""
+    dynamic = [1, 2] if about.processing else ([] if size else [2, 3])
+    if about.task != "rotated":
+        dynamic.append(0)
     with pooling_by_matrices(module) if size is None else nullcontext():
         content = to_onnx(module, _example(about, size), dynamic, module.outputs)
-    return to_half(content, module.model) if about.precision == "fp16" else content
+    if about.precision == "fp16":
+        return to_half(content, module.model)
+    if about.precision == "int8":
+        return to_int8(content, module.model, pictures_for(about, size, calibrate))
+    return content
 
 
 def _example(about: Description, size: Size | None) -> Tensor:
     """Of no special size, which torch would take for a constant."""
     height, width = size or (136, 168)
+    batch = 1 if about.task == "rotated" else 2
     if not about.processing:
-        return torch.zeros(2, 3, height, width)
+        return torch.zeros(batch, 3, height, width)
     if size is not None:
         height, width = max(height - 1, 1), max(width - 2, 1)
-    return torch.from_numpy(np.zeros((2, height, width, 3), np.uint8))
+    return torch.from_numpy(np.zeros((batch, height, width, 3), np.uint8))
 
 
 def _refuse(
@@ -172,17 +208,19 @@ def _refuse(
     if out.suffix != ".onnx":
         raise UsageError(f"the export's name is {out}, expected one that ends in .onnx")
     require_writable(out)
-    if scope_of(model.cfg) != "mmseg" or not hasattr(model, "encode_decode"):
-        raise ExportError(
-            f"{type(model).__name__} of {scope_of(model.cfg)} cannot be exported yet; expected a "
-            "segmentor of mmseg"
-        )
+    task = task_of(model)
     if precision not in BOUNDS:
         raise UsageError(f"precision is {precision!r}, expected one of {', '.join(BOUNDS)}")
     if dynamic and sizes:
         raise UsageError("a dynamic export has no sizes: give one of the two")
-    windows = model.test_cfg.get("mode", "whole") == "slide"
-    if windows and (dynamic or (sizes and [*sizes] != default_sizes(model))):
+    if task != "segmentation" and dynamic:
+        raise ExportError(
+            f"{type(model).__name__} has no export of any size: positions and proposals are "
+            "constants of a size; name those that you need: --size HxW ..."
+        )
+    if window_stride(model) is not None and (
+        dynamic or (sizes and [*sizes] != default_sizes(model))
+    ):
         height, width = default_sizes(model)[0]
         raise ExportError(
             f"the config predicts windows of {height} x {width} in pictures of any size; leave "
@@ -192,3 +230,12 @@ def _refuse(
         raise UsageError("the metric is measured through the runtime, which needs the processing")
     if any(p.device.type != "cpu" for p in model.parameters()):
         raise UsageError("the model is not on the CPU; load it with device='cpu'")
+
+
+def _require_calibration(precision: str, calibrate: Any) -> None:
+    if precision == "int8" and calibrate is None:
+        raise UsageError(
+            "int8 takes its ranges from pictures: give some of the training data, --calibrate"
+        )
+    if precision != "int8" and calibrate is not None:
+        raise UsageError(f"precision is {precision!r}; only int8 has pictures to calibrate with")

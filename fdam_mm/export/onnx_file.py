@@ -69,15 +69,24 @@ def to_half(content: bytes, model: nn.Module) -> bytes:
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     graph = onnx.load_from_string(content)
-    kept = [
-        f"model.{name}" for name, m in model.named_modules() if isinstance(m, AttInv | FreqScale)
-    ]
-    blocked = [node.name for node in graph.graph.node if _stays(node, kept)]
+    blocked = float32_nodes(graph, model)
     logging.getLogger("onnxruntime.transformers.float16").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of numbers below float16's least
         half = convert_float_to_float16(graph, keep_io_types=True, node_block_list=blocked)
     return half.SerializeToString()
+
+
+def float32_modules(model: nn.Module) -> list[str]:
+    """Names of FDAM's layers."""
+    return [n for n, m in model.named_modules() if isinstance(m, AttInv | FreqScale)]
+
+
+def float32_nodes(graph: Any, model: nn.Module) -> list[str]:
+    """Names of the operations that keep float32 in a smaller precision: FDAM's layers, and what
+    stands before and after the model."""
+    kept = [f"model.{name}" for name in float32_modules(model)]
+    return [node.name for node in graph.graph.node if _stays(node, kept)]
 
 
 def _stays(node: Any, kept: Sequence[str]) -> bool:

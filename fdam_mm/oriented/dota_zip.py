@@ -10,7 +10,7 @@ import numpy as np
 
 from fdam_mm.files import write_atomically
 
-from .results import OrientedBoxes
+from .boxes import OrientedBoxes
 
 _DIGITS = 2  # of a coordinate, in pixels
 _SCORE_DIGITS = 5

@@ -8,7 +8,7 @@ import numpy as np
 
 from fdam_mm.errors import ResultsError
 
-from .results import OrientedBoxes, join
+from .boxes import OrientedBoxes, join
 from .rotated_nms import rotated_nms
 
 IOU_THRESHOLD = 0.1  # as in mmrotate

@@ -7,6 +7,8 @@ model("photos/1.jpg").save("result/")
 """
 
 from .description import Description, Graph
-from .segmentor import Segmentor, load
+from .loading import load
+from .model import Model
+from .segmentor import Segmentor
 
-__all__ = ["Description", "Graph", "Segmentor", "load"]
+__all__ = ["Description", "Graph", "Model", "Segmentor", "load"]

@@ -10,6 +10,8 @@ from fdam_mm.errors import ExportError, MissingFileError
 FORMAT = 1
 """Of the JSON; a number that we do not know is refused."""
 
+TASKS = ("segmentation", "instances", "rotated")
+
 Size = tuple[int, int]
 Colour = tuple[int, int, int]
 
@@ -30,16 +32,32 @@ class Graph:
 
 
 @dataclass(frozen=True)
-class Description:
-    """A segmentor's.
+class Suppression:
+    """Of rotated boxes, after the graph.
 
     Attributes:
+        iou_threshold: Above which the worse of two boxes goes.
+        score_threshold: Below which none counts.
+        max_per_image: Boxes kept at most.
+    """
+
+    iou_threshold: float
+    score_threshold: float
+    max_per_image: int
+
+
+@dataclass(frozen=True)
+class Description:
+    """A model's.
+
+    Attributes:
+        task: One of ``TASKS``.
         name: Of the config.
         graphs: One, or one for each size.
         processing: Whether the graphs take pictures, (B, h, w, 3) uint8 BGR, and give ``labels``
-            (B, h, w) and ``logits`` (B, C, h, w); else they take normalised (B, 3, H, W) float32
-            and give ``logits`` (B, C, H, W).
-        precision: ``fp32`` or ``fp16``.
+            (B, h, w) and ``logits`` (B, C, h, w), or objects; else they take normalised
+            (B, 3, H, W) float32 and give what the model computes, ``logits`` and more.
+        precision: ``fp32``, ``fp16`` or ``int8``.
         classes: Names, by label.
         palette: RGB, by label.
         offset: What label files add, see :class:`fdam_mm.apis.SegmentationResult`.
@@ -51,10 +69,13 @@ class Description:
         std: Likewise.
         bgr_to_rgb: Whether the model wants RGB.
         align_corners: Of the resizing of logits.
+        suppression: Of rotated boxes; None for other tasks.
+        float32: Modules that keep float32 in a smaller precision: FDAM's layers.
         versions: Packages that made it.
         check: What was measured of it against torch.
     """
 
+    task: str
     name: str
     graphs: tuple[Graph, ...]
     processing: bool
@@ -70,13 +91,13 @@ class Description:
     std: tuple[float, ...]
     bgr_to_rgb: bool
     align_corners: bool
+    suppression: Suppression | None
+    float32: tuple[str, ...]
     versions: dict[str, str]
     check: dict[str, Any] | None = None
 
     def to_json(self) -> str:
-        return (
-            json.dumps(dict(format=FORMAT, task="segmentation", **asdict(self)), indent=1) + "\n"
-        )
+        return json.dumps(dict(format=FORMAT, **asdict(self)), indent=1) + "\n"
 
     @staticmethod
     def read(path: Path) -> "Description":
@@ -90,13 +111,15 @@ class Description:
             raise MissingFileError(f"{path} does not exist; expected the JSON of fdam export")
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            if found["format"] != FORMAT or found["task"] != "segmentation":
+            if found["format"] != FORMAT or found["task"] not in TASKS:
                 raise ExportError(
                     f"{path} has format {found['format']!r} and task {found['task']!r}, expected "
-                    f"format {FORMAT} and 'segmentation'; export it with this version"
+                    f"format {FORMAT} and one of {', '.join(TASKS)}; export it with this version"
                 )
             values = {field.name: _frozen(found[field.name]) for field in fields(Description)}
             values["graphs"] = tuple(Graph(**g) for g in values["graphs"])
+            if values["suppression"] is not None:
+                values["suppression"] = Suppression(**values["suppression"])
             for graph in values["graphs"]:
                 if Path(graph.file).name != graph.file:
                     raise ExportError(

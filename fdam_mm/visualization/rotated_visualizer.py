@@ -8,7 +8,7 @@ import numpy as np
 from mmengine.registry import VISUALIZERS
 from mmengine.structures import InstanceData
 
-from fdam_mm.oriented.results import OrientedBoxes
+from fdam_mm.oriented.boxes import OrientedBoxes
 from fdam_mm.toolkits.quiet import quiet
 
 from .rotated_boxes import Colour, draw_legend, draw_rotated_boxes

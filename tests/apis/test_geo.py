@@ -12,7 +12,7 @@ from fdam_mm.apis.inputs import find_pictures
 from fdam_mm.apis.picture import Picture
 from fdam_mm.data.pictures.rows import read_pixels
 from fdam_mm.errors import PictureError
-from fdam_mm.oriented.results import OrientedBoxes
+from fdam_mm.oriented.boxes import OrientedBoxes
 
 rasterio = pytest.importorskip("rasterio")
 UTM = rasterio.crs.CRS.from_epsg(32633)

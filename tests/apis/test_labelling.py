@@ -18,7 +18,7 @@ from fdam_mm.apis.results import (
 from fdam_mm.apis.results.panoptic import Segment
 from fdam_mm.data.own import ObjectLabels, inspect
 from fdam_mm.errors import PreparationError, UsageError
-from fdam_mm.oriented.results import OrientedBoxes
+from fdam_mm.oriented.boxes import OrientedBoxes
 
 CLASSES, PALETTE = ("fig", "nut"), ((255, 0, 0), (0, 0, 255))
 SIZE = (60, 80)

@@ -94,14 +94,17 @@ def test_a_table_of_exports() -> None:
     case = dict(model="fdam-a", data="camvid", way="fp16", size=[64, 96])
     checked = dict(largest_error=0.5, largest_logit=10.0, changed=0.0125, inputs=4)
     miou = dict(torch=47.123, onnx=47.0, pictures=9)
+    ap = dict(name="segm_mAP", torch=0.28312, onnx=0.25, pictures=9)
     lines = exports_table(
         [
             dict(case, checked=checked, miou=miou),
             dict(case, way="dynamic", reason="no symbols"),
+            dict(case, checked=checked, miou=ap, openvino={**checked, "largest_error": 0.2}),
         ]
     )
-    assert lines[2] == (
-        "| fdam-a, camvid | 64 x 96, fp16 | 5.0e-02 of the largest | 1.250% of 4 pictures | "
-        "47.12, 47.00 on 9 pictures |"
+    row = "| fdam-a, camvid | 64 x 96, fp16 | 5.0e-02 | 1.250% of 4 pictures | {} on 9 pictures |"
+    assert lines[2] == row.format("mIoU 47.12, 47")
+    assert lines[4] == row.format("segm_mAP 0.2831, 0.25").replace(
+        "e-02", "e-02, OpenVINO 2.0e-02"
     )
     assert lines[3] == "| fdam-a, camvid | any size, fp32 | refused: no symbols | | |"

@@ -3,8 +3,6 @@
 import copy
 import dataclasses
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +12,28 @@ import pytest
 import torch
 from mmcv.image import rescale_size
 from support.tools import ROOT
+from support.without_torch import TOOLKITS, run_without
 from torch import Tensor, nn
 
-from fdam_mm.apis import predict
+from fdam_mm.apis import load_model, predict
 from fdam_mm.errors import ExportError, MissingFileError, UsageError
 from fdam_mm.export import exporting
-from fdam_mm.export.checking import OpenVINOSession, compare, measure, session_of
+from fdam_mm.export.checking import OpenVINOSession, compare, session_of
 from fdam_mm.export.exporting import export
-from fdam_mm.export.onnx_file import to_half
+from fdam_mm.export.measuring import measure
+from fdam_mm.export.onnx_file import float32_nodes, to_half
 from fdam_mm.export.pooling import pooling_by_matrices
-from fdam_mm.export.segmentor import Segmentor, within
+from fdam_mm.export.preparing import Preparation, within
+from fdam_mm.export.quantising import QUANTISED, to_int8
+from fdam_mm.export.segmentor import Segmentor
 from fdam_mm.runtime import Description, load
 from fdam_mm.runtime.description import Graph
 
 ABOUT = Description(
-    name="two", graphs=(), processing=True, precision="fp32", classes=("a", "b"),
-    palette=((0, 0, 0), (9, 9, 9)), offset=0, threshold=None, scale=None, keep_ratio=True,
-    stride=None, mean=(120.0,) * 3, std=(60.0,) * 3, bgr_to_rgb=True, align_corners=False,
-    versions={},
+    task="segmentation", name="two", graphs=(), processing=True, precision="fp32",
+    classes=("a", "b"), palette=((0, 0, 0), (9, 9, 9)), offset=0, threshold=None,
+    scale=None, keep_ratio=True, stride=None, mean=(120.0,) * 3, std=(60.0,) * 3,
+    bgr_to_rgb=True, align_corners=False, suppression=None, float32=(), versions={},
 )  # fmt: skip
 
 
@@ -70,21 +72,13 @@ def test_without_torch(exported: Path, picture: np.ndarray, tmp_path: Path) -> N
     """Nor anything else but numpy, OpenCV and onnxruntime."""
     cv2.imwrite(str(tmp_path / "a.png"), picture)
     code = f"""
-import sys
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {{"torch", "mmengine", "mmcv", "PIL", "pycocotools", "tqdm"}}:
-            raise ImportError(f"{{name}} was imported")
-sys.meta_path.insert(0, Blocked())
 from fdam_mm.runtime import load
 model = load({str(exported)!r})
 result = model({str(tmp_path / "a.png")!r}, tile=64)
 result.save({str(tmp_path / "out")!r})
 result.save_drawing({str(tmp_path / "out")!r})
-assert not {{"torch", "mmengine", "PIL"}} & set(sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_without((*TOOLKITS, "pycocotools"), code)
     labels = load(exported)(picture, tile=64).labels
     written = cv2.imread(str(tmp_path / "out/a.png"), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(written, labels + 1)  # as the annotations of the data
@@ -100,6 +94,22 @@ def test_half_precision(exported: Path, model: nn.Module, picture: np.ndarray) -
     assert 1e-6 < found.error < 2e-2
     kinds = {t.data_type for t in onnx.load_from_string(content).graph.initializer}
     assert {onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT} <= kinds  # FreqScale keeps float32
+
+
+def test_int8(exported: Path, model: nn.Module, picture: np.ndarray) -> None:
+    onnx = pytest.importorskip("onnx")
+    about = Description.read(exported.with_suffix(".json"))
+    module = Segmentor(model, about, (64, 96)).eval()
+    content = to_int8(exported.read_bytes(), model, [picture[None], picture[None, ::-1]])
+    found = compare(module, session_of(content), [picture[None]], drawn=False)
+    assert 1e-4 < found.error < 0.2 and found.changed < 0.05
+    graph = onnx.load_from_string(content).graph
+    scaled = {o for n in graph.node if n.op_type == "DequantizeLinear" for o in n.output}
+    eight = [n for n in graph.node if n.op_type != "QuantizeLinear" and {*n.input[:2]} <= scaled]
+    assert {"Conv", "MatMul"} <= {node.op_type for node in eight if len(node.input) > 1}
+    kept = float32_nodes(onnx.load_from_string(exported.read_bytes()), model)
+    products = {node.name for node in eight if node.op_type in QUANTISED}
+    assert kept and not products.intersection(kept)  # FDAM's layers, and what stands around
 
 
 def test_openvino(exported: Path, model: nn.Module, picture: np.ndarray) -> None:
@@ -162,7 +172,7 @@ def test_what_torch_cannot_export_is_said(model: nn.Module, tmp_path: Path) -> N
 def test_sizes_are_mmcvs(size: tuple[int, int], scale: tuple[int, int]) -> None:
     about = dataclasses.replace(ABOUT, scale=scale)
     expected = rescale_size(size[::-1], scale)
-    assert Segmentor(Two(), about, None)._fitted(*size) == tuple(max(s, 1) for s in expected[::-1])
+    assert Preparation(about, None).fitted(*size) == tuple(max(s, 1) for s in expected[::-1])
 
 
 @pytest.mark.parametrize("size", [1, 3, (2, None), (6, 4)])
@@ -207,8 +217,10 @@ def test_a_picture_fits_into_the_models_size() -> None:
     [
         (dict(out="a.pt"), "ends in .onnx"),
         (dict(dynamic=True, sizes=[(32, 32)]), "one of the two"),
-        (dict(precision="int4"), "expected one of fp32, fp16"),
+        (dict(precision="int4"), "expected one of fp32, fp16, int8"),
         (dict(raw=True, measured=1), "needs the processing"),
+        (dict(precision="int8"), "--calibrate"),
+        (dict(calibrate="photos"), "only int8"),
     ],
 )
 def test_wrong_arguments(
@@ -276,3 +288,36 @@ def test_raw_exports_are_for_others(tmp_path: Path) -> None:
     assert Description.read(tmp_path / "a.json") == about
     with pytest.raises(ExportError, match="--raw"):
         load(tmp_path / "a.json")
+
+
+def test_sizes_and_raw_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A plain model of one block, of two sizes, and without what stands around it."""
+    pytest.importorskip("onnxscript")
+    from mmengine.config import Config
+
+    from fdam_mm.cli.export import main
+
+    config = Config.fromfile(ROOT / "configs/demo/segformer_demo.py")
+    stage = dict(embed_dims=16, num_stages=1, num_layers=[1], num_heads=[1], patch_sizes=[7])
+    config.model.backbone.update(**stage, strides=[4], sr_ratios=[2], out_indices=[0])
+    config.model.decode_head.update(in_channels=[16], in_index=[0], channels=16)
+    config.dump(tmp_path / "config.py")
+    torch.save(
+        dict(state_dict=load_model(config, device="cpu").state_dict()), tmp_path / "iter_1.pth"
+    )
+    folder = [str(tmp_path / "config.py"), str(tmp_path / "iter_1.pth")]
+    main([*folder, str(tmp_path / "a.onnx"), "--size", "32x48", "48x32"])
+    assert capsys.readouterr().out.count("drawn noise (no --check) logits are off by") == 2
+    model = load(tmp_path / "a.json")
+    assert [graph.file for graph in model.description.graphs] == [
+        "a_32x48.onnx", "a_48x32.onnx",
+    ]  # fmt: skip
+    wide, tall = np.zeros((50, 80, 3), np.uint8), np.zeros((80, 50, 3), np.uint8)
+    assert model._nearest(wide.shape[:2]) == (32, 48) and model(wide).labels.shape == (50, 80)
+    assert model._nearest(tall.shape[:2]) == (48, 32) and model(tall).labels.shape == (80, 50)
+    main([*folder, str(tmp_path / "b.onnx"), "--size", "32x48", "--raw"])
+    session = session_of((tmp_path / "b.onnx").read_bytes())
+    (logits,) = session.run(["logits"], {"image": np.zeros((3, 3, 32, 48), np.float32)})
+    assert logits.shape == (3, 7, 32, 48)  # of any batch
+    with pytest.raises(ExportError, match="--raw"):
+        load(tmp_path / "b.json")

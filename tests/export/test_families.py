@@ -1,6 +1,7 @@
 """A small segmentor on every family of backbones exports, of one size, and is the model."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -35,5 +36,15 @@ def test_a_family_exports(name: str, tmp_path: Path) -> None:
         if isinstance(module, AttInv | FreqScale):
             for parameter in module.parameters():
                 nn.init.normal_(parameter, std=0.3)
-    about = export(model, tmp_path / "model.onnx", [(64, 96)])
+    about = export(model, tmp_path / "model.onnx", [(64, 96)], raw=True)
     assert about.check is not None and about.check["graphs"][0]["drawn"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [dict(sizes=[(64, 96)]), dict(dynamic=True)], ids=["one", "any"])
+def test_eomt_exports(size: dict[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    model = load_model("tests/support/tiny_eomt.py", device="cpu")
+    about = export(model, tmp_path / "model.onnx", **size)
+    assert about.classes and about.check is not None

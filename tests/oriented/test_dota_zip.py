@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from mmrotate.datasets import DOTADataset
 
+from fdam_mm.oriented.boxes import OrientedBoxes
 from fdam_mm.oriented.dota_zip import read_submission, write_submission
-from fdam_mm.oriented.results import OrientedBoxes
 
 CLASSES = DOTADataset.METAINFO["classes"]
 

@@ -6,8 +6,8 @@ import torch
 from mmrotate.structures.bbox import rbox2qbox
 
 from fdam_mm.errors import ResultsError
+from fdam_mm.oriented.boxes import OrientedBoxes
 from fdam_mm.oriented.results import (
-    OrientedBoxes,
     OrientedResults,
     SaveOrientedResults,
     load_results,

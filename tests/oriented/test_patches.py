@@ -6,9 +6,9 @@ import pytest
 from mmrotate.evaluation import DOTAMetric
 
 from fdam_mm.errors import ResultsError
+from fdam_mm.oriented.boxes import OrientedBoxes
 from fdam_mm.oriented.dota_zip import read_submission, write_submission
 from fdam_mm.oriented.patches import merge_patches, missing_patches, parse_patch_name
-from fdam_mm.oriented.results import OrientedBoxes
 
 CLASSES = ("plane", "ship", "storage-tank")
 

@@ -14,10 +14,11 @@ from fdam_mm.errors import MissingFileError, PictureError
 from fdam_mm.runtime import Description, Segmentor
 
 ABOUT = dict(
-    name="a", graphs=(), processing=True, precision="fp32", classes=("a", "b"),
+    task="segmentation", name="a", graphs=(), processing=True, precision="fp32",
+    classes=("a", "b"),
     palette=((0, 0, 0), (9, 9, 9)), offset=0, threshold=None, scale=None, keep_ratio=True,
     stride=None, mean=(0.0,) * 3, std=(1.0,) * 3, bgr_to_rgb=False, align_corners=False,
-    versions={},
+    suppression=None, float32=(), versions={},
 )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 
 from fdam_mm.apis import load_model
 from fdam_mm.data.demo.demo_set import write_demo_set
-from fdam_mm.oriented.results import OrientedBoxes, OrientedResults, save_results
+from fdam_mm.oriented.boxes import OrientedBoxes
+from fdam_mm.oriented.results import OrientedResults, save_results
 
 from .tools import TINY
 

@@ -14,10 +14,10 @@ from torch import nn
 from fdam_mm.apis import Result
 from fdam_mm.cli import infer_large
 from fdam_mm.data.demo.demo_set import write_demo_set
+from fdam_mm.oriented.boxes import OrientedBoxes
 from fdam_mm.oriented.dota_zip import read_submission
 from fdam_mm.oriented.patches import merge_patches
 from fdam_mm.oriented.results import (
-    OrientedBoxes,
     OrientedResults,
     load_results,
     save_results,

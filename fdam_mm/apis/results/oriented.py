@@ -9,7 +9,7 @@ import numpy as np
 
 from fdam_mm.apis.geo import features
 from fdam_mm.files import write_atomically
-from fdam_mm.oriented.results import OrientedBoxes
+from fdam_mm.oriented.boxes import OrientedBoxes
 from fdam_mm.visualization.overlay import with_legend
 from fdam_mm.visualization.rotated_boxes import draw_rotated_boxes
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fdam_mm.oriented.results import OrientedBoxes
+from fdam_mm.oriented.boxes import OrientedBoxes
 from fdam_mm.visualization.overlay import blend_labels, blend_masks, draw_boxes, draw_outlines
 from fdam_mm.visualization.rotated_boxes import Colour, draw_rotated_boxes
 

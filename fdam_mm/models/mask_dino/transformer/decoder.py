@@ -10,7 +10,16 @@ from mmdet.models.layers.transformer.utils import MLP, coordinate_to_encoding
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
+from .deformable import DeformableCrossAttention
 from .tokens import Levels
+
+
+class DecoderLayer(DeformableDetrTransformerDecoderLayer):
+    """mmdet's, with :class:`DeformableCrossAttention`, under its keys."""
+
+    def _init_layers(self) -> None:
+        super()._init_layers()
+        self.cross_attn = DeformableCrossAttention(**self.cross_attn_cfg)
 
 
 class MaskDINODecoder(BaseModule):
@@ -37,7 +46,7 @@ class MaskDINODecoder(BaseModule):
         super().__init__()
         attention: dict[str, Any] = dict(embed_dims=embed_dims, num_heads=num_heads, dropout=0.0)
         self.layers = ModuleList(
-            DeformableDetrTransformerDecoderLayer(
+            DecoderLayer(
                 self_attn_cfg=dict(**attention),
                 cross_attn_cfg=dict(**attention, num_levels=num_levels, num_points=num_points),
                 ffn_cfg=dict(embed_dims=embed_dims, feedforward_channels=feedforward_channels),
@@ -90,6 +99,7 @@ class MaskDINODecoder(BaseModule):
                 reference_points=boxes[:, :, None].expand(-1, -1, len(levels.sizes), -1),
                 spatial_shapes=levels.shapes,
                 level_start_index=levels.starts,
+                sizes=levels.sizes,
             )
             starts.append((box_head(query) + inverse_sigmoid(boxes, eps=1e-5)).sigmoid())
             boxes = starts[-1].detach()

@@ -1,8 +1,8 @@
-"""Deformable self-attention of the encoder, with Attention Inversion."""
+"""Deformable attention: the encoder's on itself, with Attention Inversion, and the decoder's."""
 
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -68,10 +68,7 @@ class DeformableSelfAttention(MultiScaleDeformableAttention):
         return self.output_proj(self.att_inv(x, v, y))
 
     def _sample(self, query: Tensor, v: Tensor, reference: Tensor, levels: Levels) -> Tensor:
-        points = (self.num_heads, self.num_levels, self.num_points)
-        weights = self.attention_weights(query).unflatten(-1, (self.num_heads, -1)).softmax(-1)
-        weights = weights.unflatten(-1, points[1:])  # (B, N, heads, L, points)
-        offsets = self.sampling_offsets(query).unflatten(-1, (*points, 2))
+        weights, offsets = _weights_and_offsets(self, query)
         size = levels.shapes.flip(1)[:, None].to(offsets.dtype)  # (L, 1, 2): width, height
         locations = reference[:, None, None, None].to(offsets.dtype) + offsets / size
         v = v.unflatten(-1, (self.num_heads, -1))
@@ -81,6 +78,52 @@ class DeformableSelfAttention(MultiScaleDeformableAttention):
             )
         # Sizes as numbers: read out of a tensor they would be data, which no export knows.
         return multi_scale_deformable_attn_pytorch(v, levels.sizes, locations, weights)
+
+
+class DeformableCrossAttention(MultiScaleDeformableAttention):
+    """mmcv's, of queries that have boxes. On a CPU it takes the levels' sizes as numbers: read out
+    of a tensor they would be data, which no export knows."""
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor | None = None,
+        value: Tensor | None = None,
+        identity: Tensor | None = None,
+        query_pos: Tensor | None = None,
+        *,
+        reference_points: Tensor,
+        sizes: Sequence[tuple[int, int]],
+        **settings: Any,
+    ) -> Tensor:
+        """As mmcv's, with its arguments.
+
+        Args:
+            reference_points: (B, Q, L, 4) cx, cy, w, h in 0..1.
+            sizes: (H, W) of each level, as ``spatial_shapes`` has them.
+        """
+        assert value is not None
+        if value.is_cuda:
+            boxes: Any = dict(reference_points=reference_points, query_pos=query_pos)
+            return super().forward(query, key, value, identity, **boxes, **settings)
+        weights, offsets = _weights_and_offsets(
+            self, query if query_pos is None else query + query_pos
+        )
+        centre, extent = reference_points[:, :, None, :, None].chunk(2, dim=-1)
+        locations = centre + offsets / self.num_points * extent * 0.5
+        v = self.value_proj(value).unflatten(-1, (self.num_heads, -1))
+        y = multi_scale_deformable_attn_pytorch(v, sizes, locations, weights)
+        return self.dropout(self.output_proj(y)) + (query if identity is None else identity)
+
+
+def _weights_and_offsets(
+    attention: MultiScaleDeformableAttention, query: Tensor
+) -> tuple[Tensor, Tensor]:
+    """(B, Q, heads, L, points) and the same with (x, y) in a level's pixels."""
+    points = (attention.num_heads, attention.num_levels, attention.num_points)
+    weights = attention.attention_weights(query).unflatten(-1, (points[0], -1)).softmax(-1)
+    offsets = attention.sampling_offsets(query).unflatten(-1, (*points, 2))
+    return weights.unflatten(-1, points[1:]), offsets
 
 
 @functools.cache

@@ -1,0 +1,132 @@
+"""An exported Mask DINO finds what torch finds, with onnxruntime alone."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.without_torch import TOOLKITS, run_without
+from torch import nn
+
+from fdam_mm.apis import load_model, predict
+from fdam_mm.apis.results import InstanceResult
+from fdam_mm.data.demo.demo_set import write_demo_set
+from fdam_mm.errors import ExportError
+from fdam_mm.export.agreeing import of_instances
+from fdam_mm.export.exporting import export
+from fdam_mm.export.measuring import measure
+from fdam_mm.layers import AttInv, FreqScale
+from fdam_mm.runtime import Description, load
+
+SIZE = (64, 96)
+_HEAD = "model.panoptic_head"
+_LAYERS = dict(num_heads=2, num_points=2, feedforward_channels=32)
+OPTIONS = {
+    "model.backbone.base_channels": 8,
+    "model.backbone.norm_cfg.num_groups": 4,
+    f"{_HEAD}.num_queries": 12,
+    f"{_HEAD}.pixel_decoder.in_channels": [8, 16, 32, 64],
+    f"{_HEAD}.pixel_decoder.feat_channels": 32,
+    f"{_HEAD}.pixel_decoder.out_channels": 16,
+    f"{_HEAD}.pixel_decoder.encoder": dict(num_layers=1, **_LAYERS),
+    f"{_HEAD}.decoder": dict(num_layers=1, **_LAYERS),
+    "model.test_cfg.panoptic_on": False,
+    "model.test_cfg.max_per_image": 20,
+}
+
+
+@pytest.fixture(scope="module")
+def dino() -> nn.Module:
+    torch.manual_seed(0)
+    model = load_model("configs/demo/fdam-mask-dino_demo.py", device="cpu", options=OPTIONS)
+    for module in model.modules():
+        if isinstance(module, AttInv | FreqScale):
+            for parameter in module.parameters():
+                nn.init.normal_(parameter, std=0.3)
+    nn.init.normal_(model.panoptic_head.cls_embed.weight)  # classes of all scores
+    return model
+
+
+@pytest.fixture(scope="module")
+def file(dino: nn.Module, picture: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    out = tmp_path_factory.mktemp("export") / "dino.onnx"
+    export(dino, out, [SIZE], check=[picture, picture[:64, :96]])
+    return out
+
+
+def test_what_was_compared_is_written(file: Path) -> None:
+    about = Description.read(file.with_suffix(".json"))
+    assert (about.task, about.graphs[0].size) == ("instances", SIZE)
+    assert about.check is not None and about.check["graphs"][0]["inputs"] == 2
+
+
+def test_a_picture_of_the_models_size_gets_torchs_objects(
+    file: Path, dino: nn.Module, picture: np.ndarray
+) -> None:
+    crop = picture[:64, :96].copy()
+    (expected,) = predict(dino, crop, progress=False)
+    found = load(file)(crop)
+    assert isinstance(found, InstanceResult) and isinstance(expected, InstanceResult)
+    assert 0 < len(found) == len(expected) and found.classes == expected.classes
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-3, atol=1e-5)
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-2)
+    assert np.mean(found.masks != expected.masks) < 1e-3
+
+
+def test_without_torch(file: Path, tmp_path: Path) -> None:
+    code = f"""
+import numpy as np
+from fdam_mm.runtime import load
+result = load({str(file)!r})(np.zeros((70, 90, 3), np.uint8), tile=64)
+result.save({str(tmp_path)!r})
+result.save_drawing({str(tmp_path)!r})
+"""
+    run_without(TOOLKITS, code)
+    assert (tmp_path / "picture.json").exists() and (tmp_path / "picture.jpg").exists()
+
+
+def test_other_sizes_and_tiles(file: Path, picture: np.ndarray) -> None:
+    model = load(file)
+    whole = model(picture)
+    assert whole.masks.shape[1:] == picture.shape[:2]
+    assert (np.diff(whole.scores) <= 0).all() and (whole.labels < 6).all()  # no stuff
+    tiled = model(picture, tile=64)
+    assert tiled.masks.shape[1:] == picture.shape[:2]
+    assert tiled.boxes[:, 2].max() > 96  # also right of the first tile
+
+
+def test_average_precision_of_both(file: Path, dino: nn.Module, tmp_path: Path) -> None:
+    write_demo_set(tmp_path, num_train=1, num_val=2, size=64, layout="coco")
+    other: Any = copy.copy(dino)
+    other.cfg = copy.deepcopy(dino.cfg)
+    other.cfg.test_dataloader.dataset.data_root = str(tmp_path)
+    other.cfg.test_evaluator[0].ann_file = str(tmp_path / "annotations/instances_val2017.json")
+    found = measure(other, file, None)
+    assert (found["name"], found["pictures"]) == ("segm_mAP", 2)
+    assert 0 <= found["torch"] <= 1 and abs(found["torch"] - found["onnx"]) < 0.2
+
+
+def test_any_size_is_refused(dino: nn.Module, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="MaskDINO has no export of any size.*--size"):
+        export(dino, tmp_path / "a.onnx", dynamic=True)
+
+
+def test_queries_in_another_order_agree() -> None:
+    generator = np.random.default_rng(0)
+    expected = dict(
+        logits=generator.normal(size=(2, 5, 3)), query_boxes=generator.random((2, 5, 4)),
+        query_masks=generator.normal(size=(2, 5, 6, 7)),
+    )  # fmt: skip
+    order = [3, 0, 4, 2, 1]
+    found = {name: values[:, order] for name, values in expected.items()}
+    agreed = of_instances(expected, found)
+    assert agreed.changed == 0 and all(error == 0 for error, _ in agreed.errors.values())
+    found["query_masks"] = -found["query_masks"]
+    agreed = of_instances(expected, found)
+    assert agreed.changed == agreed.pixels == 2 * 5 * 6 * 7
+    assert agreed.errors["query_masks"][0] == 2 * agreed.errors["query_masks"][1]
