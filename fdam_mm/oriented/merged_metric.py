@@ -8,8 +8,8 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
 
+from .boxes import OrientedBoxes
 from .patches import IOU_THRESHOLD, merge_windows, parse_patch_name
-from .results import OrientedBoxes
 
 _SAME = 0.8  # IoU of one object in two patches; corners are rounded to tenths of a pixel
 

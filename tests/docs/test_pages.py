@@ -32,7 +32,7 @@ RUN = {
     "train.md": "tests/docs/test_readme.py",
 }
 # Of programs that are not ours.
-OTHERS = {"docker", "pip", "pre-commit", "pytest", "python"}
+OTHERS = {"docker", "pip", "polygraphy", "pre-commit", "pytest", "python", "trtexec"}
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 SHELL = [block for block in BLOCKS if block.language in ("bash", "indented")]
 PYTHON = [block for block in BLOCKS if block.language == "python"]

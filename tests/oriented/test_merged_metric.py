@@ -8,7 +8,7 @@ import torch
 from mmrotate.evaluation import DOTAMetric
 
 from fdam_mm.errors import ResultsError
-from fdam_mm.oriented import MergedDOTAMetric
+from fdam_mm.oriented.merged_metric import MergedDOTAMetric
 from fdam_mm.toolkits.registration import register_toolkit
 
 SHIP, HARBOR = (50.0, 30.0, 20.0, 8.0, 0.4), (90.0, 30.0, 16.0, 12.0, 0.2)
