@@ -1,7 +1,6 @@
 """A small segmentor on every family of backbones exports, of one size, and is the model."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -38,13 +37,3 @@ def test_a_family_exports(name: str, tmp_path: Path) -> None:
                 nn.init.normal_(parameter, std=0.3)
     about = export(model, tmp_path / "model.onnx", [(64, 96)], raw=True)
     assert about.check is not None and about.check["graphs"][0]["drawn"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("size", [dict(sizes=[(64, 96)]), dict(dynamic=True)], ids=["one", "any"])
-def test_eomt_exports(size: dict[str, Any], tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript")
-    torch.manual_seed(0)
-    model = load_model("tests/support/tiny_eomt.py", device="cpu")
-    about = export(model, tmp_path / "model.onnx", **size)
-    assert about.classes and about.check is not None
