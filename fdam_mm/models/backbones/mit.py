@@ -329,21 +329,11 @@ class FDAMMixVisionTransformer(PretrainedBackbone):
             )
             blocks = nn.ModuleList(
                 Block(
-                    dim,
-                    num_heads[stage],
-                    sr_ratios[stage],
-                    mlp_ratio,
-                    qkv_bias,
-                    drop_rate,
-                    attn_drop_rate,
-                    drop_path,
-                    act_cfg,
-                    norm_cfg,
-                    att_inv,
-                    freq_scale,
+                    dim, num_heads[stage], sr_ratios[stage], mlp_ratio, qkv_bias, drop_rate,
+                    attn_drop_rate, drop_path, act_cfg, norm_cfg, att_inv, freq_scale,
                 )
                 for drop_path in drop_paths[stage]
-            )
+            )  # fmt: skip
             norm = norm_of_tokens(norm_cfg, dim)
             self.layers.append(nn.ModuleList([embed, blocks, norm]))
             in_channels = dim

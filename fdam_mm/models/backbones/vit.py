@@ -211,15 +211,10 @@ class FDAMVisionTransformer(PretrainedBackbone):
         refuse_foreign(type(self), foreign, VISION_TRANSFORMER)
         check_counts(in_channels=in_channels)
         check_flags(
-            qkv_bias=qkv_bias,
-            patch_bias=patch_bias,
-            drop_path_ramp=drop_path_ramp,
-            with_cls_token=with_cls_token,
-            output_cls_token=output_cls_token,
-            final_norm=final_norm,
-            with_cp=with_cp,
-            pad_patches=pad_patches,
-        )
+            qkv_bias=qkv_bias, patch_bias=patch_bias, drop_path_ramp=drop_path_ramp,
+            with_cls_token=with_cls_token, output_cls_token=output_cls_token,
+            final_norm=final_norm, with_cp=with_cp, pad_patches=pad_patches,
+        )  # fmt: skip
         check_rates(
             drop_rate=drop_rate, attn_drop_rate=attn_drop_rate, drop_path_rate=drop_path_rate
         )
@@ -236,34 +231,28 @@ class FDAMVisionTransformer(PretrainedBackbone):
         self.with_cp, self.frozen_stages = with_cp, frozen_stages
 
         self.patch_embed = PatchEmbed(in_channels, embed_dims, patch_size, patch_bias, pad_patches)
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims)) if with_cls_token else None
-        num_tokens = self.grid[0] * self.grid[1] + int(with_cls_token)
-        self.pos_embed = nn.Parameter(torch.zeros(1, num_tokens, embed_dims))
+        self._make_tokens(embed_dims, with_cls_token)
         self.pos_drop = nn.Dropout(drop_rate)
         ramp = linear_ramp(drop_path_rate, [num_layers])[0]
         self.blocks = nn.ModuleList(
             Block(
-                embed_dims,
-                num_heads,
-                mlp_ratio,
-                qkv_bias,
-                drop_rate,
-                attn_drop_rate,
-                drop_path,
-                layer_scale_init,
-                act_cfg,
-                norm_cfg,
-                att_inv,
-                freq_scale,
+                embed_dims, num_heads, mlp_ratio, qkv_bias, drop_rate, attn_drop_rate, drop_path,
+                layer_scale_init, act_cfg, norm_cfg, att_inv, freq_scale,
             )
             for drop_path in (ramp if drop_path_ramp else [drop_path_rate] * num_layers)
-        )
+        )  # fmt: skip
         self.final_norm = norm_of_tokens(norm_cfg, embed_dims) if final_norm else None
         self._reset_parameters()
         self.register_state_dict_post_hook(save_grid)
         self.register_load_state_dict_pre_hook(adapt_position)
         self.register_load_state_dict_pre_hook(_drop_zero_bias)
         self._freeze()
+
+    def _make_tokens(self, dim: int, with_cls_token: bool) -> None:
+        """The class token, where there is one, and the positions of all tokens."""
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim)) if with_cls_token else None
+        num_tokens = self.grid[0] * self.grid[1] + int(with_cls_token)
+        self.pos_embed = nn.Parameter(torch.zeros(1, num_tokens, dim))
 
     def _reset_parameters(self) -> None:
         """Truncated normal with std 0.02 for tokens and linears, zero biases; as DeiT."""
