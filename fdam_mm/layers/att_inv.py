@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from .autocast import at_least_float32, float32_island
 from .children import call, is_plain
-from .fused import is_differentiated, is_exporting, keep_inputs, plain_backward, plain_jvp
+from .fused import is_differentiated, plain_backward, run
 from .kernels import can_use_kernels, gate_and_mix
 from .star_relu import StarReLU
 
@@ -20,54 +20,42 @@ HIGH_GATE_OFFSET = 0.3678  # of the official release; close to 1/e and not equal
 
 
 class _SquaredReLULinear(torch.autograd.Function):
-    """``relu(x)**2 @ weight.T`` that keeps ``x`` alone; autograd would keep two more copies."""
-
-    generate_vmap_rule = True
+    """``relu(x)**2 @ weight.T + bias`` that keeps ``x`` alone; autograd would keep two more."""
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor) -> Tensor:
-        relu = torch.relu(x).to(weight.dtype)
-        return relu.mul_(relu) @ weight.t()
-
-    setup_context = staticmethod(keep_inputs)
+    def forward(ctx: Any, *inputs: Tensor) -> Tensor:
+        ctx.save_for_backward(*inputs)
+        return _squared_relu_linear(*inputs)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
+        x, weight, _ = ctx.saved_tensors
         with float32_island(x):
             if is_differentiated():
-                return plain_backward(_plain_squared_relu_linear, (x, weight), grad)
+                return plain_backward(_plain_squared_relu_linear, ctx.saved_tensors, grad)
             relu = torch.relu(x).to(weight.dtype)  # (..., C)
             grad_x = (grad @ (2 * weight)).mul_(relu).to(x.dtype)
             tokens = relu.mul_(relu).reshape(-1, relu.shape[-1])  # (T, C), T all tokens
-            return grad_x, grad.reshape(-1, grad.shape[-1]).t() @ tokens
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
-        return plain_jvp(_plain_squared_relu_linear, ctx.saved_tensors, tangents)
+            grad = grad.reshape(-1, grad.shape[-1])
+            return grad_x, grad.t() @ tokens, grad.sum(0)
 
 
-def _plain_squared_relu_linear(x: Tensor, weight: Tensor) -> Tensor:
-    return F.linear(torch.relu(x).to(weight.dtype).square(), weight)
+def _squared_relu_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    relu = torch.relu(x).to(weight.dtype)
+    return F.linear(relu.mul_(relu), weight, bias)
+
+
+def _plain_squared_relu_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return F.linear(torch.relu(x).to(weight.dtype).square(), weight, bias)
 
 
 class _FrequencyMix(torch.autograd.Function):
     """:func:`_plain_mix` without saved intermediates."""
 
-    generate_vmap_rule = True
-
     @staticmethod
-    def forward(
-        y: Tensor,
-        v: Tensor,
-        low: Tensor | None,
-        gamma_low: Tensor | None,
-        high: Tensor | None,
-        gamma_high: Tensor | None,
-    ) -> Tensor:
-        return _plain_mix(y, v, low, gamma_low, high, gamma_high)
-
-    setup_context = staticmethod(keep_inputs)
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        ctx.save_for_backward(*inputs)
+        return _mix(*inputs)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -76,23 +64,39 @@ class _FrequencyMix(torch.autograd.Function):
         with float32_island(y):
             if is_differentiated():
                 return plain_backward(_plain_mix, ctx.saved_tensors, grad)
-            # Written in place are products with grad alone: under vmap it is batched, if anything.
             grad_y = grad.clone(memory_format=torch.contiguous_format)
             along_y = grad * y
-            if low is not None:
-                grad_low, grad_gamma_low = _gate_grads(along_y, low, gamma_low)
-                scaled = grad * low.to(y.dtype).unsqueeze(-1)
-                grad_y.addcmul_(scaled, gamma_low.to(y.dtype))
             if high is not None:
                 along_v = (grad * v).sub_(along_y)
                 grad_high, grad_gamma_high = _gate_grads(along_v, high, gamma_high)
-                grad_v = (grad * high.to(y.dtype).unsqueeze(-1)).mul_(gamma_high.to(y.dtype))
-                grad_y -= grad_v
+                grad_v = torch.mul(grad, high.to(y.dtype).unsqueeze(-1), out=along_v)
+                grad_y -= grad_v.mul_(gamma_high.to(y.dtype))
+            if low is not None:
+                grad_low, grad_gamma_low = _gate_grads(along_y, low, gamma_low)
+                scaled = torch.mul(grad, low.to(y.dtype).unsqueeze(-1), out=along_y)
+                grad_y.addcmul_(scaled, gamma_low.to(y.dtype))
         return grad_y, grad_v, grad_low, grad_gamma_low, grad_high, grad_gamma_high
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
-        return plain_jvp(_plain_mix, ctx.saved_tensors, tangents)
+
+def _mix(
+    y: Tensor,
+    v: Tensor,
+    low: Tensor | None,
+    gamma_low: Tensor | None,
+    high: Tensor | None,
+    gamma_high: Tensor | None,
+) -> Tensor:
+    """:func:`_plain_mix` with one map of memory beside the result."""
+    spare = torch.empty_like(y)
+    out = y
+    if high is not None and gamma_high is not None:
+        torch.mul(high.to(y.dtype).unsqueeze(-1), gamma_high.to(y.dtype), out=spare)
+        out = torch.lerp(y, v.to(y.dtype), spare)
+    if low is not None and gamma_low is not None:
+        torch.mul(y, low.to(y.dtype).unsqueeze(-1), out=spare)
+        into = None if out is y else out
+        out = torch.addcmul(out, spare, gamma_low.to(y.dtype), out=into)
+    return out
 
 
 def _plain_mix(
@@ -198,11 +202,14 @@ class AttInv(nn.Module):
             phi = self.act(at_least_float32(x))
             return torch.cat([call(gate, phi) for gate in gates], dim=-1)
         # One product serves both gates, with StarReLU folded into the linear:
-        # W (s relu(x)² + b) + c = s (W relu(x)²) + (b ΣW + c)
+        # W (s relu(x)² + b) + c = (s W) relu(x)² + (b ΣW + c)
         weight = torch.cat([at_least_float32(gate.weight) for gate in gates])  # (h or 2h, C)
         bias = torch.cat([at_least_float32(gate.bias) for gate in gates])
-        linear = _plain_squared_relu_linear if is_exporting() else _SquaredReLULinear.apply
-        return linear(x, weight) * self.act.scale + (self.act.bias * weight.sum(1) + bias)
+        bias = torch.addcmul(bias, self.act.bias, weight.sum(1))
+        weight = self.act.scale * weight
+        return run(
+            _SquaredReLULinear, _squared_relu_linear, _plain_squared_relu_linear, x, weight, bias
+        )
 
     def _has_plain_gates(self) -> bool:
         return type(self.act) is StarReLU and all(map(is_plain, self._gates()))
@@ -227,8 +234,10 @@ class AttInv(nn.Module):
             return y
         low, high = self.gates(x)
         heads = (self.num_heads, -1)
-        mix = _plain_mix if is_exporting() else _FrequencyMix.apply
-        return mix(
+        return run(
+            _FrequencyMix,
+            _mix,
+            _plain_mix,
             y.unflatten(-1, heads),
             v.unflatten(-1, heads),
             low,

@@ -9,14 +9,13 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
+from . import by_fft, by_matrices
 from .autocast import at_least_float32, float32_island
 from .children import call, is_plain
 from .forms import use_matrices
 from .fourier import FourierGrid, fourier_grid
-from .fused import is_exporting
-from .half_spectrum import from_half_spectrum, to_half_spectrum
 from .kernels import LARGEST_SIDE, can_use_kernels, route, scale
-from .spectrum import scale_spectrum
+from .residual import residual
 from .star_relu import StarReLU
 
 
@@ -100,12 +99,7 @@ class FreqScale(nn.Module):
             ValueError: The shape of ``x`` is neither of the two, or does not fit ``hw``.
         """
         self._check(x, hw, num_prefix_tokens)
-        if self._fits_on_chip(x, hw):
-            return self._on_chip(x, hw)
-        if hw is None:
-            return self._scale(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        out = self._scale(x[:, num_prefix_tokens:].unflatten(1, hw)).flatten(1, 2)
-        return torch.cat([x[:, :num_prefix_tokens], out], 1) if num_prefix_tokens else out
+        return self._add(x, hw, num_prefix_tokens)
 
     def add_to(
         self,
@@ -123,13 +117,13 @@ class FreqScale(nn.Module):
             gamma: (C,), or None for 1.
         """
         hooks = (self._forward_hooks, self._forward_pre_hooks, self._backward_hooks)
-        if any(hooks) or not self._fits_on_chip(x, hw):
-            out = self(x, hw, num_prefix_tokens)
-            if gamma is not None:
-                out = (gamma if hw is not None else gamma[:, None, None]) * out
-            return shortcut + out
+        is_own = type(self).forward is FreqScale.forward and "forward" not in self.__dict__
+        if any(hooks) or not is_own:
+            x = self(x, hw, num_prefix_tokens)
+            of_channels = gamma if hw is not None or gamma is None else gamma[:, None, None]
+            return residual(x, of_channels, shortcut)
         self._check(x, hw, num_prefix_tokens)
-        return self._on_chip(x, hw, gamma, shortcut)
+        return self._add(x, hw, num_prefix_tokens, gamma, shortcut)
 
     def _check(self, x: Tensor, hw: tuple[int, int] | None, num_prefix_tokens: int) -> None:
         dim = self.groups * self.bases.shape[1]
@@ -147,13 +141,39 @@ class FreqScale(nn.Module):
                 f"num_prefix_tokens={num_prefix_tokens}, got {tuple(x.shape)}"
             )
 
-    def _scale(self, x: Tensor) -> Tensor:
-        """(B, H, W, C) -> the same, with the residual."""
-        if x.shape[0] == 0:  # which FFTs refuse
-            return x
+    def _add(
+        self,
+        x: Tensor,
+        hw: tuple[int, int] | None,
+        num_prefix_tokens: int,
+        gamma: Tensor | None = None,
+        shortcut: Tensor | None = None,
+    ) -> Tensor:
+        """:meth:`add_to` after its checks."""
+        if self._fits_on_chip(x, hw):
+            return self._on_chip(x, hw, gamma, shortcut)
+        added = None if shortcut is None else _maps(shortcut, hw, num_prefix_tokens)
+        out = self._add_maps(_maps(x, hw, num_prefix_tokens), added, gamma)
+        if hw is None:
+            return out.permute(0, 3, 1, 2)
+        out = out.flatten(1, 2)
+        if not num_prefix_tokens:
+            return out
+        first = slice(num_prefix_tokens)
+        prefix = residual(x[:, first], gamma, None if shortcut is None else shortcut[:, first])
+        return torch.cat([prefix, out], 1)
+
+    def _add_maps(self, x: Tensor, shortcut: Tensor | None, gamma: Tensor | None) -> Tensor:
+        """:meth:`add_to` on (B, H, W, C)."""
+        dtype = x.dtype
+        for other in (gamma, shortcut):
+            dtype = dtype if other is None else torch.promote_types(dtype, other.dtype)
+        # FFTs refuse a batch of nothing
+        by = self.by_matrices if x.shape[0] == 0 or use_matrices(x) else self.by_fft
         with float32_island(x):
-            by = self.by_matrices if use_matrices(x) else self.by_fft
-            return by(at_least_float32(x)).to(x.dtype)
+            x = at_least_float32(x)
+            added = (None if t is None else t.to(x.dtype) for t in (gamma, shortcut))
+            return by(x, *added).to(dtype)
 
     def _fits_on_chip(self, x: Tensor, hw: tuple[int, int] | None) -> bool:
         sides = x.shape[-2:] if hw is None else hw
@@ -179,32 +199,27 @@ class FreqScale(nn.Module):
         with float32_island(x):
             return scale(x, self._routing(mean), self.bases, gamma, shortcut, hw)
 
-    def by_matrices(self, x: Tensor) -> Tensor:
-        """The layer by Fourier matrices, on (B, H, W, C) in at least float32."""
+    def by_matrices(
+        self, x: Tensor, gamma: Tensor | None = None, shortcut: Tensor | None = None
+    ) -> Tensor:
+        """:meth:`add_to` by Fourier matrices, on (B, H, W, C) in at least float32."""
         grid = self._constants(x)
-        # Channels last, as the spectrum has them: (B, C, S, T) -> (B, S, T, C)
-        weight = self._weight(x.mean((1, 2))).permute(0, 2, 3, 1).contiguous()
-        spectrum = grid.rows @ x.flatten(2)  # (B, H, W * C)
-        spectrum = grid.cols @ spectrum.unflatten(2, (x.shape[2], -1))  # (B, H, W, C)
-        scaled = scale_spectrum(spectrum, weight, grid)
-        scaled = (grid.cols.t() @ scaled).flatten(2)  # (B, H, W * C)
-        if is_exporting():  # the legacy exporter takes the batch of an expansion for a constant
-            return (x.flatten(2) + grid.rows.t() @ scaled).view_as(x)
-        back = grid.rows.t().expand(x.shape[0], -1, -1)
-        return torch.baddbmm(x.flatten(2), back, scaled).view_as(x)
+        spectrum, mean = by_matrices.to_spectrum(x, grid)
+        return by_matrices.add_filtered(x, spectrum, self._stored(mean), gamma, shortcut, grid)
 
-    def by_fft(self, x: Tensor) -> Tensor:
-        """The layer by the FFT, as it is defined; on (B, H, W, C) in at least float32."""
-        return x + from_half_spectrum(to_half_spectrum(x) * self.weight(x), x.shape[2])
+    def by_fft(
+        self, x: Tensor, gamma: Tensor | None = None, shortcut: Tensor | None = None
+    ) -> Tensor:
+        """:meth:`add_to` by the FFT, as it is defined; on (B, H, W, C) in at least float32."""
+        stored = self._stored(_mean(x))
+        return by_fft.add_filtered(x, stored, gamma, shortcut, self._constants(x))
 
     def weight(self, x: Tensor) -> Tensor:
         """w, what the spectrum of ``x`` (B, H, W, C) is multiplied by: (B, C, H, W // 2 + 1).
 
         ``x`` in at least float32.
         """
-        grid = self._constants(x)
-        weight = self._weight(x.mean((1, 2)))  # (B, C, S, T)
-        return grid.all_rows @ weight @ grid.even_cols.t()
+        return by_fft.resize(self._stored(_mean(x)), self._constants(x))
 
     def _constants(self, x: Tensor) -> FourierGrid:
         """Those of the grid of ``x`` (B, H, W, C)."""
@@ -226,7 +241,19 @@ class FreqScale(nn.Module):
             return route(mean, *parameters).unflatten(1, sizes)
         return torch.tanh(call(self.reweight, mean)).unflatten(1, sizes)
 
-    def _weight(self, mean: Tensor) -> Tensor:
+    def _stored(self, mean: Tensor) -> Tensor:
         """(B, C) means of the map -> the mixed bases, (B, C, S, S // 2 + 1)."""
         bases = self.bases.to(mean.dtype).flatten(1)  # (f, c * S * T)
         return (self._routing(mean) @ bases).view(-1, mean.shape[1], *self.bases.shape[2:])
+
+
+def _maps(x: Tensor, hw: tuple[int, int] | None, num_prefix_tokens: int) -> Tensor:
+    """(B, C, H, W), or tokens with the grid's last -> (B, H, W, C), a view."""
+    if hw is None:
+        return x.permute(0, 2, 3, 1)
+    return x[:, num_prefix_tokens:].unflatten(1, hw)
+
+
+def _mean(x: Tensor) -> Tensor:
+    """(B, H, W, C) -> (B, C). A sum's gradient is an expansion, which a mean's writes out."""
+    return x.sum((1, 2)) / (x.shape[1] * x.shape[2])

@@ -6,6 +6,7 @@ from support.compiled import check_compiled
 from support.golden import load_case, relative_error
 from torch import Tensor
 from torch.func import functional_call
+from torch.nn import functional as F
 
 from fdam_mm.checkpoints import convert
 from fdam_mm.layers import FreqScale, freq_scale, reference
@@ -90,6 +91,58 @@ def test_tokens_equal_map(form: str) -> None:
     x = torch.randn(2, 32, 6, 9)
     tokens = layer(x.flatten(2).transpose(1, 2), hw=(6, 9))
     torch.testing.assert_close(tokens.transpose(1, 2).unflatten(2, (6, 9)), layer(x))
+
+
+@pytest.mark.parametrize("hw", [(1, 5), (9, 13)])
+def test_add_to_equals_reference(hw: tuple[int, int], form: str) -> None:
+    """With LayerScale and the residual: recorded, not recorded, and with prefix tokens."""
+    layer = make().double()
+    x, shortcut = torch.randn(2, 2, 32, *hw, dtype=torch.float64)
+    gamma = torch.randn(32, dtype=torch.float64, requires_grad=True)
+    wanted = [x.requires_grad_(), shortcut.requires_grad_(), gamma, *layer.parameters()]
+    outs = [
+        layer.add_to(shortcut, x, gamma=gamma),
+        shortcut + gamma[:, None, None] * reference.freq_scale(layer, x),
+    ]
+    ours, expected = ([out, *torch.autograd.grad(out.sin().sum(), wanted)] for out in outs)
+    torch.testing.assert_close(ours, expected)
+    with torch.no_grad():
+        torch.testing.assert_close(layer.add_to(shortcut, x, gamma=gamma), outs[1])
+        torch.testing.assert_close(layer.add_to(shortcut, x), shortcut + layer(x))
+        tokens = (
+            F.pad(t.flatten(2).transpose(1, 2), (0, 0, 3, 0), value=0.5) for t in (shortcut, x)
+        )
+        out = layer.add_to(*tokens, hw, 3, gamma)
+    torch.testing.assert_close(out[:, 3:].transpose(1, 2).unflatten(2, hw), outs[1])
+    torch.testing.assert_close(out[:, :3], (0.5 + 0.5 * gamma).expand(2, 3, -1))
+
+
+def test_add_to_calls_what_stands_in_for_the_layer() -> None:
+    layer, shortcut, x = make(), *torch.randn(2, 1, 32, 4, 5)
+    gamma = torch.randn(32)
+    layer.forward = lambda x, *_: 2 * x
+    torch.testing.assert_close(
+        layer.add_to(shortcut, x, gamma=gamma), shortcut + gamma[:, None, None] * 2 * x
+    )
+    del layer.forward
+    layer.register_forward_hook(lambda *_: 3 * x)
+    torch.testing.assert_close(layer.add_to(shortcut, x), shortcut + 3 * x)
+
+
+def test_add_to_keeps_one_map(form: str) -> None:
+    layer, kept = make(64), []
+    x, shortcut = torch.randn(2, 1, 64, 48, 48, requires_grad=True)
+    gamma = torch.randn(64, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        layer.add_to(shortcut, x, gamma=gamma)
+    assert sum(t.numel() for t in kept) < 1.1 * x.numel()
+
+
+def test_transforms(form: str) -> None:
+    layer = make(4, groups=2, num_filters=2, filter_size=3, mlp_ratio=0.5).double()
+    x = torch.randn(1, 4, 3, 4, dtype=torch.float64)
+    expected = torch.autograd.functional.jacobian(layer, x)
+    torch.testing.assert_close(torch.func.jacrev(layer)(x), expected)
 
 
 def test_prefix_tokens_pass_unchanged() -> None:

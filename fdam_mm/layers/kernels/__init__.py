@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from ..compiling import constant_when_compiled
-from ..fused import is_exporting, is_in_forward_mode, is_transformed
-from .launch import in_float32, is_recorded
+from ..fused import is_exporting, is_in_forward_mode, is_recorded, is_transformed
+from .launch import in_float32
 
 LARGEST_SIDE = 32  # of a grid that fits on chip
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16)

@@ -16,10 +16,5 @@ def on_device_of(x: Tensor) -> AbstractContextManager:
     return torch.cuda.device(x.device)
 
 
-def is_recorded(tensors: Sequence[Tensor | None]) -> bool:
-    """Whether autograd needs to know of an operation on ``tensors``."""
-    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
-
-
 def in_float32(tensors: Sequence[Tensor]) -> list[Tensor]:
     return [t if t.dtype == torch.float32 else t.float() for t in tensors]
