@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .error_rows import error_rows
+from .profiles import profiles_table
 from .results import read_results
 from .trainings import trainings_table
 
@@ -47,6 +48,8 @@ def make_table(results: Mapping[str, Any]) -> list[str]:
         lines = trainings_table(cases)
     elif results.get("kind") == "exports":
         lines = exports_table(cases)
+    elif results.get("kind") == "profiles":
+        lines = profiles_table(cases)
     else:
         lines = _markdown((error_rows if "errors" in cases[0] else _time_rows)(cases))
     return [*lines, "", f"`{results['command']}`: {_circumstances(results)}"]

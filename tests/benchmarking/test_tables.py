@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support.tools import ROOT
 
+from fdam_mm.benchmarking.profiles import kind_of, profiles_table
 from fdam_mm.benchmarking.results import read_results
 from fdam_mm.benchmarking.rule import largest_sides
 from fdam_mm.benchmarking.tables import exports_table, make_table, with_tables
@@ -108,3 +109,29 @@ def test_a_table_of_exports() -> None:
         "e-02", "e-02, OpenVINO 2.0e-02"
     )
     assert lines[3] == "| fdam-a, camvid | any size, fp32 | refused: no symbols | | |"
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        ("aten::baddbmm_", "products"),
+        ("aten::_scaled_dot_product_flash_attention_for_cpu", "products"),
+        ("aten::_fft_r2c", "FFTs"),
+        ("aten::copy_", "copies"),
+        ("aten::addcmul_", "elementwise"),
+        ("aten::tanh", "elementwise"),
+        ("aten::t", "calls"),
+        ("aten::as_strided", "calls"),
+        ("_AddFilteredBackward", "calls"),
+        ("autograd::engine::evaluate_function: AddmmBackward0", "calls"),
+    ],
+)
+def test_kinds_of_operations(event: str, kind: str) -> None:
+    assert kind_of(event) == kind
+
+
+def test_profiles_show_what_fdam_adds() -> None:
+    variants = dict(plain=dict(products=2.0, calls=1.0), fdam=dict(products=2.5, calls=0.5))
+    lines = profiles_table([dict(subject="a block", mode="step", variants=variants)])
+    begin = "| a block | step | 2.00 + 0.50 | 0.00 + 0.00 | 0.00 + 0.00 | 0.00 + 0.00 "
+    assert lines[2] == begin + "| 1.00 - 0.50 | 3.00 + 0.00 |"

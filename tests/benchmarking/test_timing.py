@@ -61,7 +61,7 @@ def test_counts() -> None:
 
 def test_block_cases() -> None:
     inference, step = bench_block(
-        "vit", 64, 6, 2, ("plain", "reference", "fdam"), 2, "cpu", "float32"
+        "vit", 64, 16, 2, ("plain", "reference", "fdam"), 2, "cpu", "float32"
     )
     assert (inference["mode"], step["mode"]) == ("inference", "step")
     kept = {name: found["saved_over_input"] for name, found in step["variants"].items()}
