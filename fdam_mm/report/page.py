@@ -263,7 +263,8 @@ def _percent(value: float | None) -> str | None:
 
 def _confusion(run: ReportedRun, named: bool) -> Markup:
     found = run.evaluation
-    there = found.there
+    counted = found.confusion.sum(0) + found.confusion.sum(1)
+    there = [k for k in found.there if counted[k]]  # stuff of a panoptic set has no boxes
     kept = there if found.counts_pixels else [*there, len(found.classes)]
     counts, names = found.confusion[np.ix_(kept, kept)], [found.classes[k] for k in there]
     if not counts.sum():
@@ -380,7 +381,7 @@ def _circumstances(runs: Sequence[ReportedRun]) -> Markup:
         "FLOPs count a multiply-add as two, of one input of the size that the config names, or of "
         "the first picture tested."
     )
-    parts = [table(names, rows), element("p", note, class_="soft") if rows else ""]
+    parts = [table(names, rows), element("p", note, class_="soft")] if rows else []
     started = [_started(run) for run in runs]
     keys = dict.fromkeys(name for found in started for name in found)
     rows = [[key, *(found.get(key) for found in started)] for key in keys]
