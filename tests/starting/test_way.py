@@ -333,6 +333,9 @@ def test_panoptic(panoptic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     np.testing.assert_allclose(statistics(dataset).sides, 2 * [20, 600**0.5])  # of things
     run(monkeypatch, "data", "show", "lawn/config.py", "-n", "2", "--out", "look")
     assert Path("look/samples.png").is_file()
+    words = ["lawn/config.py", "--split", "val", "-n", "1", "--out", "looked"]
+    run(monkeypatch, "data", "show", *words)  # resized, and its labels are not
+    assert Path("looked/samples.png").is_file()
 
 
 @pytest.fixture(scope="module")

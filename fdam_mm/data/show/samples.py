@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 
 from fdam_mm.oriented.boxes import OrientedBoxes
@@ -81,10 +82,24 @@ class Sample:
         return draw_rotated_boxes(drawn, self.ignored, zeros, [_IGNORED])
 
 
-def sample_of(packed: Mapping[str, Any], num_classes: int, bands: bool = False) -> Sample:
-    """Take a packed sample of mmseg, mmdet or mmrotate apart; ``bands`` are in a file's order."""
+def sample_of(
+    packed: Mapping[str, Any],
+    num_classes: int,
+    bands: bool = False,
+    size: Sequence[int] | None = None,
+) -> Sample:
+    """Take a packed sample of mmseg, mmdet or mmrotate apart.
+
+    Args:
+        packed: Inputs and data sample.
+        num_classes: Larger labels are none.
+        bands: Whether the inputs are in a file's order.
+        size: Height and width that the labels are of, where it is not that of the inputs.
+    """
     inputs = np.asarray(packed["inputs"])
     image = _picture(inputs[2::-1] if bands and len(inputs) >= 3 else inputs)
+    if size is not None:
+        image = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA)
     sample = packed["data_samples"]
     boxes, rotated = _corners(getattr(sample, "gt_instances", None))
     ignored, _ = _corners(getattr(sample, "ignored_instances", None))

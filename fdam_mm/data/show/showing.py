@@ -99,10 +99,11 @@ class _Shown:
             reseed(self._seed, index)
             packed = self._dataset[index]
         meta = packed["data_samples"].metainfo
-        bands = any(loads_bands(plain) for plain in plain_datasets(self._dataset))
-        return sample_of(packed, len(self.classes), bands), Path(
-            str(meta.get("img_path", index))
-        ).name
+        plain = list(plain_datasets(self._dataset))
+        bands = any(map(loads_bands, plain))
+        size = meta.get("ori_shape") if any(map(_resizes_first, plain)) else None
+        name = Path(str(meta.get("img_path", index))).name
+        return sample_of(packed, len(self.classes), bands, size), name
 
     def sheet(self, indices: Sequence[int]) -> np.ndarray:
         """A contact sheet with the classes' colours below."""
@@ -178,3 +179,10 @@ def _class_sheets(shown: _Shown, counts: Statistics) -> Iterator[np.ndarray]:
 def _write(file: Path, image: np.ndarray) -> Path:
     write_atomically(file, cv2.imencode(".png", image[..., ::-1])[1].tobytes())
     return file
+
+
+def _resizes_first(dataset: Any) -> bool:
+    """Whether pictures are resized before their labels are read, which are not, as tests do."""
+    names = [type(step).__name__ for step in dataset.pipeline.transforms]
+    labels = [i for i, name in enumerate(names) if i and name.startswith("Load")]
+    return bool(labels) and "Resize" in names[: labels[0]]
