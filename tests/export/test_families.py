@@ -37,3 +37,12 @@ def test_a_family_exports(name: str, tmp_path: Path) -> None:
                 nn.init.normal_(parameter, std=0.3)
     about = export(model, tmp_path / "model.onnx", [(64, 96)], raw=True)
     assert about.check is not None and about.check["graphs"][0]["drawn"]
+
+
+@pytest.mark.slow
+def test_eomt_exports(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    model = load_model("tests/support/tiny_eomt.py", device="cpu")
+    about = export(model, tmp_path / "model.onnx", [(64, 96)])
+    assert about.classes and about.check is not None

@@ -74,7 +74,7 @@ class AnnealedMasks(nn.Module):
             inside = inside | free[:, :, None, None]
         first = masks.shape[1] + num_prefix
         length = first + grid[0] * grid[1]
-        seen = inside.new_ones(len(masks), length, length)
+        seen = inside.new_ones(masks.shape[0], length, length)
         seen[:, : masks.shape[1], first:] = inside.flatten(2)
         return seen[:, None]
 

@@ -138,7 +138,8 @@ class MaskDINOHead(BaseModule):
         """Content (B, Q, C) and boxes (B, Q, 4) of the queries; what selected tokens predict."""
         if self.selection is None:
             content, boxes = self.query_feat.weight, self.query_box.weight.sigmoid()
-            return content.expand(len(memory), -1, -1), boxes.expand(len(memory), -1, -1), None
+            batch = memory.shape[0]
+            return content.expand(batch, -1, -1), boxes.expand(batch, -1, -1), None
         with float32_island(memory):
             tokens, logits = self.selection(
                 memory, levels, self.cls_embed, self.bbox_embed, self.num_queries
