@@ -80,8 +80,11 @@ class Published:
 
 
 def is_published(folder: str | Path) -> bool:
-    """Whether a folder has the description of a published model."""
-    return (Path(folder) / NAME).is_file()
+    """Whether a folder has the description of a published model, and is no work folder.
+
+    A test of such a model leaves its config, ``config.json`` too, in a folder of its name.
+    """
+    return (Path(folder) / NAME).is_file() and not any(Path(folder).glob("*.py"))
 
 
 def read_description(file: Path) -> Published:

@@ -145,7 +145,7 @@ def test_the_tools_take_a_delta(base: Path, tuned: Run, demo_set: Path, tmp_path
         predict([*given, "--out", str(tmp_path / name), "--device", "cpu"])
         found[name] = _read_all(tmp_path / name)
     assert found["predicted"] == found["from the folder"] != {}
-    with pytest.raises(SystemExit, match="or --delta FILE"):
+    with pytest.raises(SystemExit, match="name a checkpoint with a config"):
         evaluate([config, *where])
 
 

@@ -15,7 +15,7 @@ from fdam_mm.apis import load_model, predict, publish
 from fdam_mm.cli.publish import main
 from fdam_mm.errors import CheckpointError, ConfigError, MissingFileError, UsageError, WriteError
 from fdam_mm.publishing.as_json import from_json, to_json
-from fdam_mm.publishing.description import open_published, read_description
+from fdam_mm.publishing.description import is_published, open_published, read_description
 from fdam_mm.publishing.portable import portable, without_paths
 
 
@@ -115,6 +115,13 @@ def test_wrong_words(given: dict[str, str], message: str, work_dir: Path, tmp_pa
     with pytest.raises(UsageError, match=message):
         publish(work_dir, tmp_path / "out", **given)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_work_folder_stays_one(tmp_path: Path) -> None:
+    """Where a test of a published model of its name has left a config."""
+    for name, is_one in (("config.json", True), ("config.py", False)):
+        (tmp_path / name).write_text("{}")
+        assert is_published(tmp_path) == is_one
 
 
 def test_damage_is_seen(published: Path, tmp_path: Path) -> None:
