@@ -38,7 +38,8 @@ class Converter:
         self._classes = tuple(str(name) for name in meta.get("classes") or ())
         self._palette = full_palette(meta.get("palette"), len(self._classes))
         self._offset = int(reduces_zero_label(model.cfg))
-        self._num_things = len(meta.get("thing_classes") or ()) or None
+        num_things = len(meta.get("thing_classes") or ())  # the first ones
+        self._things = frozenset(range(num_things)) or None
 
     @property
     def label_type(self) -> type:
@@ -51,7 +52,7 @@ class Converter:
         common = (picture, self._classes, self._palette, sample)
         if "pred_panoptic_seg" in sample:
             ids, label_of = self._segments(sample)
-            return PanopticResult(*common, ids, self._listed(label_of))
+            return PanopticResult(*common, ids, self._listed(label_of), self._things)
         if "pred_sem_seg" in sample:
             return self._segmentation(picture, sample)
         if "pred_instances" not in sample:
@@ -132,10 +133,11 @@ class Converter:
             things = {number: self._is_thing(label) for number, label in labels.items()}
             seams.add(ids, labels, things, corner, margins)
         listed = self._listed(seams.labels)
-        return PanopticResult(picture, self._classes, self._palette, None, seams.ids, listed)
+        common = picture, self._classes, self._palette, None
+        return PanopticResult(*common, seams.ids, listed, self._things)
 
     def _is_thing(self, label: int) -> bool:
-        return self._num_things is None or label < self._num_things
+        return self._things is None or label in self._things
 
     def _listed(self, labels: Mapping[int, int]) -> tuple[Segment, ...]:
         return tuple(Segment(n, label, self._is_thing(label)) for n, label in labels.items())

@@ -48,7 +48,6 @@ def save_labels(results: Iterable[Result], folder: str | Path, to: str) -> tuple
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there and not empty; name a new folder")
     writer: Writer | None = None
-    things: set[int] = set()
     count = 0
     for result in results:
         if result.picture.path is None:
@@ -58,14 +57,9 @@ def save_labels(results: Iterable[Result], folder: str | Path, to: str) -> tuple
         placed = Placed(result.name, result.picture.path.suffix, None, result.size)
         link(result.picture.path, writer.image_file(placed))
         writer.add(placed, _labels(result, to))
-        if isinstance(result, PanopticResult):
-            things |= {segment.label for segment in result.segments if segment.is_thing}
         count += 1
     if writer is None:
         return 0, []
-    if writer.task == "panoptic":
-        listed = enumerate(writer.classes)
-        writer.classes = tuple(replace(info, is_thing=i in things) for i, info in listed)
     writer.finish()
     return count, [f"{number} {note}" for note, number in writer.notes.items() if number]
 
@@ -82,8 +76,11 @@ def _task(result: Result) -> Task:
 
 
 def _classes(result: Result) -> Sequence[ClassInfo]:
+    def is_thing(label: int) -> bool:
+        return not isinstance(result, PanopticResult) or result.is_thing(label)
+
     return [
-        ClassInfo(name, label, (int(red), int(green), int(blue)))
+        ClassInfo(name, label, (int(red), int(green), int(blue)), is_thing(label))
         for label, (name, (red, green, blue)) in enumerate(
             zip(result.classes, result.palette, strict=True)
         )

@@ -1,5 +1,6 @@
 """Predictions are read back as labels."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -89,8 +90,8 @@ def test_the_other_tasks(pictures: list[FilePicture], tmp_path: Path) -> None:
         ("masks", SegmentationResult(*first, labels), "semantic"),
         ("dota", OrientedResult(*first, boxes), "oriented"),
         ("yolo", OrientedResult(*first, boxes), "oriented"),
-        ("coco", PanopticResult(*first, ids, segments), "panoptic"),
-        ("masks", PanopticResult(*first, ids, segments), "semantic"),
+        ("coco", PanopticResult(*first, ids, segments, frozenset([1])), "panoptic"),
+        ("masks", PanopticResult(*first, ids, segments, frozenset([1])), "semantic"),
     ):
         folder = tmp_path / f"{to}_{task}_{type(result).__name__}"
         save_labels([result], folder, to)
@@ -100,6 +101,19 @@ def test_the_other_tasks(pictures: list[FilePicture], tmp_path: Path) -> None:
         assert nut.pixels == (200 if task == "oriented" else 20 * 80)
         if task == "panoptic":
             assert [c.info.is_thing for c in found.classes] == [False, True]
+
+
+def test_a_class_that_was_not_found_stays_a_thing(
+    pictures: list[FilePicture], tmp_path: Path
+) -> None:
+    ids = np.full(SIZE, 5, np.int32)
+    result = PanopticResult(
+        pictures[0], CLASSES, PALETTE, None, ids, (Segment(5, 0, False),), frozenset([1])
+    )
+    save_labels([result], tmp_path / "out", "coco")
+    written = json.loads(next((tmp_path / "out").rglob("*.json")).read_text())
+    assert [c["isthing"] for c in written["categories"]] == [0, 1]
+    assert [c["isthing"] for c in result.to_coco()["categories"]] == [0, 1]
 
 
 def test_refusals(pictures: list[FilePicture], tmp_path: Path) -> None:

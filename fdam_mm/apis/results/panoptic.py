@@ -31,10 +31,12 @@ class PanopticResult(Result):
     Attributes:
         ids: (H, W) int32, numbers of segments; 0 has no segment.
         segments: What each number is.
+        things: Labels of the classes that have single objects; None is all.
     """
 
     ids: np.ndarray
     segments: tuple[Segment, ...]
+    things: frozenset[int] | None = None
 
     @property
     def labels(self) -> np.ndarray:
@@ -43,6 +45,10 @@ class PanopticResult(Result):
         for segment in self.segments:
             table[segment.id] = segment.label
         return table[self.ids]
+
+    def is_thing(self, label: int) -> bool:
+        """Whether a class has single objects, be there one in the picture or not."""
+        return self.things is None or label in self.things
 
     def draw(self) -> np.ndarray:
         canvas, _ = self._canvas()
@@ -65,7 +71,6 @@ class PanopticResult(Result):
         """COCO's panoptic ``images``, ``annotations`` and ``categories``, numbered from 1."""
         height, width = self.size
         file_name = self.picture.path.name if self.picture.path else self.name
-        things = {segment.label for segment in self.segments if segment.is_thing}
         areas = dict(zip(*np.unique(self.ids, return_counts=True), strict=True))
         info = [
             dict(
@@ -78,7 +83,7 @@ class PanopticResult(Result):
             images=[dict(id=1, file_name=file_name, height=height, width=width)],
             annotations=[dict(image_id=1, file_name=f"{self.name}.png", segments_info=info)],
             categories=[
-                dict(id=i + 1, name=name, isthing=int(i in things))
+                dict(id=i + 1, name=name, isthing=int(self.is_thing(i)))
                 for i, name in enumerate(self.classes)
             ],
         )
