@@ -64,7 +64,7 @@ def session_of(content: bytes) -> Session:
 
 
 class OpenVINOSession:
-    """OpenVINO's, in the precision that the graph says."""
+    """OpenVINO's, in the precision that the graph says, on as many threads as torch."""
 
     def __init__(self, content: bytes) -> None:
         try:
@@ -72,7 +72,10 @@ class OpenVINOSession:
         except ImportError as error:
             raise UsageError("OpenVINO is not installed: pip install fdam_mm[openvino]") from error
         core = openvino.Core()
-        settings = {"INFERENCE_PRECISION_HINT": "f32"}  # else bfloat16 where the CPU has it
+        settings = {
+            "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 where the CPU has it
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        }
         self._model = core.compile_model(core.read_model(content), "CPU", settings)
 
     def run(self, outputs: Sequence[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:

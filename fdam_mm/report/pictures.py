@@ -1,6 +1,6 @@
 """The best, the worst and the most different pictures of an evaluation, drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,10 @@ from torch import nn
 
 from fdam_mm.apis import predict
 from fdam_mm.apis.inputs import find_pictures
-from fdam_mm.apis.results import Result, SegmentationResult
+from fdam_mm.apis.results import PanopticResult, Result, SegmentationResult
+from fdam_mm.apis.results.panoptic import Segment
+from fdam_mm.data.formats.segment_ids import segment_ids, with_png
+from fdam_mm.data.pictures.labels import read_label_map
 from fdam_mm.visualization.overlay import blend_labels, blend_masks, draw_boxes
 from fdam_mm.visualization.rotated_boxes import draw_rotated_boxes
 
@@ -40,6 +43,9 @@ def extremes(scores: np.ndarray, most: int) -> tuple[list[int], list[int]]:
 
 def true_panel(evaluation: Evaluation, index: int) -> Panel:
     """The picture with its labels."""
+    info = evaluation.dataset.get_data_info(index)
+    if info.get("segments_info") and info.get("seg_map_path"):
+        return Panel("truth", _reduced(_true_segments(evaluation, index, info).draw()))
     canvas, factor = _canvas(evaluation, index)
     if evaluation.counts_pixels:
         labels = _at_size(_true_labels(evaluation, index), canvas)
@@ -74,6 +80,19 @@ def can_be_shown(evaluation: Evaluation) -> bool:
 def _true_labels(evaluation: Evaluation, index: int) -> np.ndarray:
     sample = evaluation.dataset[index]["data_samples"]
     return sample.gt_sem_seg.data.squeeze().numpy()
+
+
+def _true_segments(evaluation: Evaluation, index: int, info: Mapping[str, Any]) -> PanopticResult:
+    """The labels of a panoptic set as a model's result, so that both are drawn alike."""
+    (picture,) = find_pictures(evaluation.files[index], evaluation.reads_bands)
+    numbers = segment_ids(read_label_map(with_png(info["seg_map_path"])))
+    ids = np.zeros(numbers.shape, np.int32)
+    segments = []
+    for number, segment in enumerate(info["segments_info"], 1):
+        ids[numbers == segment["id"]] = number
+        segments.append(Segment(number, segment["category"], bool(segment["is_thing"])))
+    meta = evaluation.classes, evaluation.palette
+    return PanopticResult(picture, *meta, None, ids, tuple(segments))
 
 
 def _with_objects(
