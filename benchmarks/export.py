@@ -53,7 +53,7 @@ def measure(
             about = export(
                 model, Path(folder) / "model.onnx", check=pictures, calibrate=calibrate,
                 measured=num_measured, sizes=[size] if size and way != "dynamic" else None,
-                openvino=True, **WAYS[way],
+                also=["openvino"], **WAYS[way],
             )  # fmt: skip
         except ExportError as error:
             return dict(found, reason=str(error))

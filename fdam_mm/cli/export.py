@@ -4,6 +4,7 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from fdam_mm.errors import UsageError
 
@@ -49,22 +50,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     )  # fmt: skip
     arguments.add_argument("--openvino", action="store_true", help="compare in OpenVINO too")
     arguments.add_argument(
+        "--tensorrt", action="store_true", help="compare in TensorRT too, on an NVIDIA GPU"
+    )
+    arguments.add_argument(
         "--allow-pickle", action="store_true",
         help="also read checkpoints that need unpickling, which can run any code they hold",
     )  # fmt: skip
     args = arguments.parse_args(argv)
     from fdam_mm.apis import load_model
     from fdam_mm.apis.sources import require_weights
-    from fdam_mm.export.exporting import export
+    from fdam_mm.export.exporting import Runtime, export
 
     require_weights(args.model, args.checkpoint)
     if args.measure is not None and args.measure < 0:
         raise UsageError(f"--measure is {args.measure}, expected a number of pictures")
     model = load_model(args.model, args.checkpoint, "cpu", allow_pickle=args.allow_pickle)
+    also: list[Runtime] = [name for name in get_args(Runtime) if vars(args)[name]]
     about = export(
         model, args.out, args.size, dynamic=args.dynamic, raw=args.raw,
         precision=args.precision, calibrate=args.calibrate, check=args.check,
-        measured=args.measure, openvino=args.openvino,
+        measured=args.measure, also=also,
     )  # fmt: skip
     assert about.check is not None
     for found in about.check["graphs"]:

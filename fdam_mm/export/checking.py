@@ -83,9 +83,34 @@ class OpenVINOSession:
         return [found[name] for name in outputs]
 
 
+def tensorrt_session(content: bytes) -> Session:
+    """TensorRT's, on the first GPU, as onnxruntime builds its engines.
+
+    What TensorRT cannot run is left to CUDA.
+
+    Raises:
+        UsageError: onnxruntime has no TensorRT, or cannot load it.
+    """
+    import onnxruntime
+
+    wanted = "TensorrtExecutionProvider"
+    reason = f"this onnxruntime has {', '.join(onnxruntime.get_available_providers())} alone"
+    if wanted in onnxruntime.get_available_providers():
+        providers = [wanted, "CUDAExecutionProvider"]
+        session = onnxruntime.InferenceSession(content, providers=providers)
+        if wanted in session.get_providers():
+            return session
+        reason = "its libraries cannot be loaded, as onnxruntime's warning says"
+    raise UsageError(
+        f"TensorRT is not usable here: {reason}; it needs an NVIDIA GPU, "
+        "pip install onnxruntime-gpu tensorrt"
+    )
+
+
 RUNTIMES: dict[str, Callable[[bytes], Session]] = {
     "onnxruntime": session_of,
     "openvino": OpenVINOSession,
+    "tensorrt": tensorrt_session,
 }
 
 

@@ -35,6 +35,7 @@ from .rotated import Oriented, RawOriented
 from .segmentor import RawSegmentor, Segmentor
 
 Precision = Literal["fp32", "fp16", "int8"]
+Runtime = Literal["openvino", "tensorrt"]
 _RAW: dict[str, Any] = {
     "segmentation": RawSegmentor,
     "instances": RawMaskDINO,
@@ -58,7 +59,7 @@ def export(
     calibrate: Any = None,
     check: Any = None,
     measured: int | None = None,
-    openvino: bool = False,
+    also: Sequence[Runtime] = (),
 ) -> Description:
     """Write a model as ONNX with the JSON that :mod:`fdam_mm.runtime` reads.
 
@@ -78,7 +79,7 @@ def export(
         check: Pictures, as :func:`fdam_mm.apis.predict` takes them; None draws noise.
         measured: Also measure mIoU, or AP, of both on so many pictures of the config's test data;
             0 takes all.
-        openvino: Compare in OpenVINO too.
+        also: Runtimes to compare in beside onnxruntime: ``openvino``, ``tensorrt``.
 
     Returns:
         What was written, with ``check``.
@@ -96,7 +97,7 @@ def export(
     with tempfile.TemporaryDirectory() as folder:
         graphs, found = [], []
         for size in chosen:
-            runtimes = ["onnxruntime", "openvino"] if openvino else ["onnxruntime"]
+            runtimes = ("onnxruntime", *also)
             content, comparisons = _checked(model, about, size, check, runtimes, calibrate)
             file = out.name if len(chosen) == 1 else f"{out.stem}_{size[0]}x{size[1]}.onnx"  # type: ignore[index]
             (Path(folder) / file).write_bytes(content)

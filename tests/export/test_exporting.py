@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from fdam_mm.apis import load_model, predict
 from fdam_mm.errors import ExportError, MissingFileError, UsageError
 from fdam_mm.export import exporting
-from fdam_mm.export.checking import OpenVINOSession, compare, session_of
+from fdam_mm.export.checking import RUNTIMES, OpenVINOSession, compare, session_of
 from fdam_mm.export.exporting import export
 from fdam_mm.export.measuring import measure
 from fdam_mm.export.onnx_file import float32_nodes, to_half
@@ -119,6 +119,14 @@ def test_openvino(exported: Path, model: nn.Module, picture: np.ndarray) -> None
     images = [picture[None], picture[None, :50, :40]]
     found = compare(module, OpenVINOSession(exported.read_bytes()), images, drawn=False)
     assert found.error < 1e-4 and found.changed < 1e-3
+
+
+def test_tensorrt_that_is_not_there_is_said(exported: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "TensorrtExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("it is there")
+    with pytest.raises(UsageError, match="TensorRT is not usable here: .*CPUExecutionProvider"):
+        RUNTIMES["tensorrt"](exported.read_bytes())
 
 
 class Two(nn.Module):
