@@ -87,7 +87,7 @@ def open_source(
         if published.classes:
             meta = dict(classes=published.classes, palette=published.palette)
         return Source(override_config(config, options), checkpoint or weights, meta)
-    config = read_config(str(find_config(folder)), options)
+    file = find_config(folder)
     if checkpoint is None and whole:
         checkpoint = find_checkpoint(folder)
-    return Source(config, checkpoint, {})
+    return Source(read_config(str(file), options), checkpoint, {})
