@@ -29,7 +29,9 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_trains_evaluates_and_draws(tmp_path: Path, options: list[str]) -> None:
     short = ["train_cfg.max_iters=4", "train_cfg.val_interval=4"]
     short += ["default_hooks.logger.interval=1", "default_hooks.checkpoint.interval=4"]
-    short += ["param_scheduler.0.end=1", "log_processor.window_size=1"]
+    # all at the warm-up's start, a hundredth of the rate: enough to fall, in four steps
+    short += ["param_scheduler.0.end=1", "optim_wrapper.optimizer.lr=1e-2"]
+    short += ["log_processor.window_size=1"]
     succeed("train.py", CONFIG, "--work-dir", "run", *options, *short, cwd=tmp_path)
     curve = losses(tmp_path / "run")
     assert len(curve) == 4 and np.isfinite(curve).all() and curve[-1] < curve[0]

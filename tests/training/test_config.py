@@ -43,7 +43,7 @@ def test_allow_pickle_leaves_the_model_alone() -> None:
     add_run_arguments(arguments)
     args = arguments.parse_args(["configs/demo/vit_demo.py", "--allow-pickle"])
     args.cfg_options = {"model.backbone.init_cfg": dict(type="Pretrained", checkpoint="a.pth")}
-    config = run_config(args)
+    config = run_config(args, read_config(args.config, args.cfg_options))
     assert config.allow_pickle
     assert config.model.backbone.init_cfg == dict(type="Pretrained", checkpoint="a.pth")
 

@@ -1,6 +1,6 @@
 """AP of rotated boxes in this process.
 
-Seen in onedl-mmrotate 1.2.1: every evaluation starts four Pythons, each of which imports torch and
+Seen in mmrotate 1.2.1: every evaluation starts four Pythons, each of which imports torch and
 what the caller's script imports, for work of milliseconds.
 """
 
