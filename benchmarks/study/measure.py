@@ -22,8 +22,8 @@ _ANALYSED = 4  # pictures whose layers are measured
 
 def measure_run(setup: Setup, run: Run) -> dict[str, Any]:
     """Validations, cost, errors and layers."""
-    validations = [point for point in run.metrics if any("m" in key for key in _scores(point))]
-    found: dict[str, Any] = dict(validations=[_scores(point) for point in validations])
+    scores = map(_scores, run.metrics)
+    found: dict[str, Any] = dict(validations=[point for point in scores if len(point) > 1])
     model: Any = load_model(run.work_dir, run.best_checkpoint or run.last_checkpoint, "cpu")
     cost = count(model.backbone, lambda: model.backbone(torch.zeros(1, 3, *setup.shape)))["total"]
     found.update(

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from setups import SETUPS, Setup
 
+from fdam_mm.benchmarking.markdown import table
 from fdam_mm.files import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
@@ -43,11 +44,11 @@ def read_results(folder: Path, setup: str) -> dict[str, BySeed]:
 def with_tables(text: str, folder: Path) -> str:
     """``text`` with each of its tables as the results in that folder have it."""
 
-    def table(found: re.Match[str]) -> str:
+    def replaced(found: re.Match[str]) -> str:
         lines = make_table(SETUPS[found["name"]], read_results(folder, found["name"]))
         return found["start"] + "".join(f"{line}\n" for line in lines) + found["end"]
 
-    return _TABLE.sub(table, text)
+    return _TABLE.sub(replaced, text)
 
 
 def make_table(setup: Setup, results: Mapping[str, BySeed]) -> list[str]:
@@ -59,11 +60,11 @@ def make_table(setup: Setup, results: Mapping[str, BySeed]) -> list[str]:
     if segments:
         head += ["over plain (95 %)", "thin classes", "boundary IoU"]
     head += ["parameters", "GFLOP", "time of a step over plain"]
-    rows = [head, ["---"] * len(head)]
+    rows = [head]
     for variant, runs in results.items():
         rows.append([variant, str(len(runs)), *_scores(setup, runs, results.get("plain", {}))])
         rows[-1] += _cost(runs, results.get("plain", {}))
-    return ["| " + " | ".join(row) + " |" for row in rows]
+    return table(rows)
 
 
 def _scores(setup: Setup, runs: BySeed, plain: BySeed) -> list[str]:

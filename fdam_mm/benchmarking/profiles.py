@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from .markdown import table
+
 KINDS = ("products", "FFTs", "elementwise", "copies", "calls")
 _OF_NAMES = {
     "products": ("mm", "bmm", "conv", "dot_product"),
@@ -35,13 +37,13 @@ def kind_of(event: str) -> str:
 def profiles_table(cases: list[dict[str, Any]]) -> list[str]:
     """Markdown lines: milliseconds of the plain twin, and what FDAM adds to them."""
     head = ["plain + FDAM's, ms", "", *KINDS, "all"]
-    rows = [head, ["---"] * len(head)]
+    rows = [head]
     for case in cases:
         plain, fdam = case["variants"]["plain"], case["variants"]["fdam"]
         cells = [_sum(plain.get(kind, 0), fdam.get(kind, 0)) for kind in KINDS]
         total = _sum(_total(plain), _total(fdam))
         rows.append([case["subject"], case["mode"], *cells, total])
-    return ["| " + " | ".join(row) + " |" for row in rows]
+    return table(rows)
 
 
 def _total(times: Mapping[str, float]) -> float:

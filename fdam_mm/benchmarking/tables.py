@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .error_rows import error_rows
+from .markdown import table
 from .profiles import profiles_table
 from .results import read_results
 from .trainings import trainings_table
@@ -31,14 +32,14 @@ _TABLE = re.compile(
 def with_tables(text: str, results: Path) -> str:
     """``text`` with each of its tables as the results in that folder have it."""
 
-    def table(found: re.Match[str]) -> str:
+    def replaced(found: re.Match[str]) -> str:
         indent = " " * (len(found["start"]) - len(found["start"].lstrip()))
         make = make_table if found["kind"] == "bench" else make_table_of_counts
         lines = make(read_results(results / f"{found['name']}.json"))
         body = "".join(f"{indent}{line}".rstrip() + "\n" for line in lines)
         return found["start"] + body + found["end"]
 
-    return _TABLE.sub(table, text)
+    return _TABLE.sub(replaced, text)
 
 
 def make_table(results: Mapping[str, Any]) -> list[str]:
@@ -51,7 +52,7 @@ def make_table(results: Mapping[str, Any]) -> list[str]:
     elif results.get("kind") == "profiles":
         lines = profiles_table(cases)
     else:
-        lines = _markdown((error_rows if "errors" in cases[0] else _time_rows)(cases))
+        lines = table((error_rows if "errors" in cases[0] else _time_rows)(cases))
     return [*lines, "", f"`{results['command']}`: {_circumstances(results)}"]
 
 
@@ -72,12 +73,7 @@ def make_table_of_counts(results: Mapping[str, Any]) -> list[str]:
             head += [f"{n} over {base}, {u}" for n in others for u in _COUNTS.values()]
             rows.append(["", *head])
         rows.append([title, *cells])
-    return _markdown(rows)
-
-
-def _markdown(rows: list[list[str]]) -> list[str]:
-    rows = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
-    return ["| " + " | ".join(row) + " |" for row in rows]
+    return table(rows)
 
 
 def _time_rows(cases: list[dict[str, Any]]) -> list[list[str]]:

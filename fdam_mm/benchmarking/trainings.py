@@ -4,6 +4,8 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from .markdown import table
+
 Case = Mapping[str, Any]
 
 
@@ -12,14 +14,13 @@ def trainings_table(cases: list[dict[str, Any]]) -> list[str]:
     rates = sorted({case["rate"] for case in cases})
     head = ["target", "trained", "parameters", *(f"mIoU, rate {rate:g}" for rate in rates)]
     rows = [[*head, "CPU time of a step", "delta"]]
-    rows.append(["---"] * len(rows[0]))
     for target, way in dict.fromkeys((case["target"], case["way"]) for case in cases):
         found = [case for case in cases if (case["target"], case["way"]) == (target, way)]
         share = f"{found[0]['trained']:,} ({found[0]['trained'] / found[0]['parameters']:.1%})"
         scores = [_scores([case for case in found if case["rate"] == rate]) for rate in rates]
         time = f"{statistics.median(case['step_ms'] for case in found):.0f} ms"
         rows.append([target, way, share, *scores, time, _size(found[0]["delta_bytes"])])
-    return ["| " + " | ".join(row) + " |" for row in rows]
+    return table(rows)
 
 
 def _scores(cases: list[Case]) -> str:

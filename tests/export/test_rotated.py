@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.without_torch import TOOLKITS, run_without
+from support.without_torch import predict_without_torch
 from torch import nn
 
 from fdam_mm.apis import load_model, predict
@@ -78,14 +78,7 @@ def test_a_picture_of_the_models_size_gets_torchs_boxes(
 
 
 def test_without_torch(file: Path, tmp_path: Path) -> None:
-    code = f"""
-import numpy as np
-from fdam_mm.runtime import load
-result = load({str(file)!r})(np.zeros((70, 90, 3), np.uint8), tile=64)
-result.save({str(tmp_path)!r})
-result.save_drawing({str(tmp_path)!r})
-"""
-    run_without(TOOLKITS, code)
+    predict_without_torch(file, tmp_path)
     assert (tmp_path / "picture.txt").exists() and (tmp_path / "picture.jpg").exists()
 
 
