@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from fdam_mm.errors import FDAMError, WriteError
+from fdam_mm.errors import FDAMError, UsageError, WriteError
 
 try:
     import fcntl
@@ -74,6 +74,28 @@ def require_writable(path: str | Path) -> None:
     folder = next(part for part in target.absolute().parents if part.is_dir())
     if not os.access(folder, os.W_OK | os.X_OK):
         raise WriteError(f"cannot write {target}: {folder} may not be written to")
+
+
+def require_folder(path: str | Path, argument: str) -> None:
+    """See that ``path`` is a folder or can become one.
+
+    Raises:
+        UsageError: It, or a part of it, is a file.
+    """
+    for part in (Path(path), *Path(path).parents):
+        if part.is_file():
+            raise UsageError(f"{argument} {path}: {part} is a file, expected a folder")
+
+
+def require_new_folder(path: str | Path, argument: str) -> None:
+    """See that ``path`` can be made, or is there and empty: nothing is written over.
+
+    Raises:
+        UsageError: Something is in it, or it, or a part of it, is a file.
+    """
+    require_folder(path, argument)
+    if Path(path).is_dir() and any(Path(path).iterdir()):
+        raise UsageError(f"{argument} {path} is there and not empty; name a new folder")
 
 
 @contextmanager

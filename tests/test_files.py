@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fdam_mm.errors import WriteError
+from fdam_mm.errors import UsageError, WriteError
 from fdam_mm.files import (
     atomic_file,
     full_disk_errors,
     new_folder,
+    require_folder,
+    require_new_folder,
     require_writable,
     write_atomically,
 )
@@ -73,3 +75,19 @@ def test_another_file_that_cannot_be_read_stays_what_it_is(tmp_path: Path) -> No
         unreadable()
     with pytest.raises(PermissionError), full_disk_errors(tmp_path):
         unreadable()
+
+
+def test_folders_are_no_files(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    require_folder(str(tmp_path / "new/folder"), "--out")
+    for path in ("file", "file/x"):
+        with pytest.raises(UsageError, match=f"--out .*: {tmp_path}/file is a file"):
+            require_folder(str(tmp_path / path), "--out")
+
+
+def test_a_new_folder_has_nothing_in_it(tmp_path: Path) -> None:
+    for free in (tmp_path, tmp_path / "new/folder"):
+        require_new_folder(free, "--out")
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=f"--out {tmp_path} is there and not empty"):
+        require_new_folder(tmp_path, "--out")

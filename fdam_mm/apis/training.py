@@ -9,13 +9,13 @@ from typing import Any
 from mmengine.config import Config
 
 from fdam_mm.checkpoints.loading import allowing_pickle
+from fdam_mm.files import require_folder
 from fdam_mm.toolkits.patches.default_scope import RunScopes
 from fdam_mm.training.building import build_runner
 from fdam_mm.training.config import (
     read_config,
     refuse_overwriting,
     require_data,
-    require_folder,
 )
 from fdam_mm.training.work_dir import newest_step
 

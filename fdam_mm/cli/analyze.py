@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fdam_mm.errors import UsageError
-from fdam_mm.files import require_writable
+from fdam_mm.files import require_new_folder, require_writable
 
 from .arguments import add_model_argument, parser
 from .errors import clear_errors
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--layers", nargs="+", default=(), metavar="PATTERN",
         help="names of other modules than the backbone's blocks: 'panoptic_head.*.layers.*'",
     )  # fmt: skip
-    arguments.add_argument("--out", type=Path, required=True, help="folder for the files")
+    arguments.add_argument("--out", type=Path, required=True, help="new folder for the files")
     arguments.add_argument("--device", help="where the model runs (a GPU if there is one)")
     arguments.add_argument(
         "--allow-pickle",
@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UsageError(f"-n is {args.n}, expected at least 1")
     if args.against and len(args.against) > 2:
         raise UsageError("--against takes a model and its checkpoint")
+    require_new_folder(args.out, "--out")
     require_writable(args.out / "analysis.html")
     from tqdm import tqdm
 

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from fdam_mm.errors import UsageError
+from fdam_mm.files import require_folder
 
 from .arguments import add_config_arguments, parser
 from .errors import clear_errors
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from tqdm import tqdm
 
     from fdam_mm.data.show import show_data
-    from fdam_mm.training.config import read_config, require_folder
+    from fdam_mm.training.config import read_config
 
     if args.number < 1 or args.seed < 0:
         raise UsageError("-n takes a number above 0, --seed one from 0 on")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fdam_mm.errors import UsageError
+from fdam_mm.files import require_new_folder
 
 from .arguments import add_delta_argument, add_model_argument, parser
 from .errors import clear_errors
@@ -47,16 +48,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fdam_mm.apis import load_model, predict
     from fdam_mm.apis.labelling import save_labels
     from fdam_mm.apis.sources import require_weights
-    from fdam_mm.training.config import require_folder
 
     require_weights(args.model, args.checkpoint or args.delta)
     if not 0 <= args.score <= 1:
         raise UsageError(f"--score is {args.score}, expected a number from 0 to 1")
     if args.labels and args.draw:
         raise UsageError("--labels writes a set of pictures and labels: leave out --draw")
-    require_folder(str(args.out), "--out")
-    if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
-        raise UsageError(f"--out {args.out} is there and not empty; name a new folder")
+    require_new_folder(args.out, "--out")
     model = load_model(
         args.model, args.checkpoint, args.device, precision=args.precision, delta=args.delta,
         allow_pickle=args.allow_pickle,

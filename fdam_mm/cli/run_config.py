@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from fdam_mm.apis.sources import name_of
-from fdam_mm.training.config import require_folder
+from fdam_mm.files import require_folder
 
 
 def run_config(args: argparse.Namespace, config: Config) -> Config:

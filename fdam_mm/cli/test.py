@@ -12,12 +12,12 @@ from fdam_mm.checkpoints.delta import read_delta
 from fdam_mm.checkpoints.loading import allowing_pickle
 from fdam_mm.data.loading.unlabelled import find_files
 from fdam_mm.errors import UsageError
-from fdam_mm.files import require_writable
+from fdam_mm.files import require_folder, require_writable
 from fdam_mm.oriented.pipelines import unlabelled
 from fdam_mm.test_time.config import augment
 from fdam_mm.toolkits.scope import scope_of, toolkit_scope
 from fdam_mm.training.building import build_runner
-from fdam_mm.training.config import require_data, require_folder, require_parts
+from fdam_mm.training.config import require_data, require_parts
 from fdam_mm.training.teardown import end_together
 from fdam_mm.training.unwrapping import bare_model
 

@@ -142,17 +142,6 @@ def _move_paths(settings: Any, old_root: str, new_root: str) -> int:
     return num_moved
 
 
-def require_folder(path: str, argument: str) -> None:
-    """See that ``path`` is a folder or can become one.
-
-    Raises:
-        UsageError: It, or a part of it, is a file.
-    """
-    for part in (Path(path), *Path(path).parents):
-        if part.is_file():
-            raise UsageError(f"{argument} {path}: {part} is a file, expected a folder")
-
-
 def require_parts(config: Config, *names: str) -> None:
     """See that a config has what a run needs.
 

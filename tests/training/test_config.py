@@ -13,7 +13,7 @@ from fdam_mm.cli.run_config import run_config
 from fdam_mm.data.demo.demo_set import write_demo_set
 from fdam_mm.errors import ConfigError, FDAMError, UsageError
 from fdam_mm.training.building import build_runner
-from fdam_mm.training.config import read_config, refuse_overwriting, require_data, require_folder
+from fdam_mm.training.config import read_config, refuse_overwriting, require_data
 
 
 def test_data_root_moves_every_path_under_it(tmp_path: Path) -> None:
@@ -97,14 +97,6 @@ def test_options_that_are_none(option: str, capsys: pytest.CaptureFixture) -> No
     with pytest.raises(SystemExit):
         arguments.parse_args(["config.py", "--cfg-options", option])
     assert "error: --cfg-options" in capsys.readouterr().err
-
-
-def test_folders_are_no_files(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    require_folder(str(tmp_path / "new/folder"), "--out")
-    for path in ("file", "file/x"):
-        with pytest.raises(UsageError, match=f"--out .*: {tmp_path}/file is a file"):
-            require_folder(str(tmp_path / path), "--out")
 
 
 @pytest.mark.parametrize(
