@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from fdam_mm import apply_fdam
-from fdam_mm.files import require_writable
+from fdam_mm.files import require_writable, write_atomically
 from fdam_mm.inject.adapter import _ADAPTERS, AttentionAdapter, BlockAdapter, NoAttInv
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -290,7 +290,7 @@ def main() -> None:
             record["models"][name] = measure(name, args.rounds)
             print(name, record["models"][name])
             record |= dict(torch=torch.__version__, machine=platform.machine(), threads=1)
-            args.out.write_text(json.dumps(record, indent=1) + "\n")
+            write_atomically(args.out, json.dumps(record, indent=1) + "\n")
     if args.table:
         PAGE.write_text(page(PAGE.read_text(), json.loads(RECORD.read_text())))
 

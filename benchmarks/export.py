@@ -6,13 +6,14 @@
 For each work folder and each way (one size in float32, float16 and int8, any size): the largest
 error over the largest value and the pixels that change their class on the check's pictures, in
 onnxruntime and OpenVINO, and mIoU or AP of ``fdam predict`` and of the runtime on the config's
-test data. int8 is calibrated on 16 training pictures. What ``--out`` has of other models is kept.
+test data. int8 is calibrated on 16 training pictures. Started again, it goes on.
 The table of ``docs/export.md`` comes from it: ``fdam bench tables``.
 """
 
 import argparse
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from mmengine.registry import DATASETS
 
 from fdam_mm.apis import load_model
 from fdam_mm.apis.building import test_dataset
-from fdam_mm.benchmarking.results import read_results, record, write_results
+from fdam_mm.benchmarking.results import Cases, Measurement, measure_each
+from fdam_mm.benchmarking.tables import make_table
 from fdam_mm.cli.export import image_size
 from fdam_mm.errors import ExportError
 from fdam_mm.export.exporting import export
@@ -41,7 +43,7 @@ def measure(
     size: tuple[int, int] | None,
     num_checked: int,
     num_measured: int,
-) -> dict[str, Any]:
+) -> Cases:
     """One model in one way; what cannot be exported has its ``reason``."""
     model: Any = load_model(work_dir, device="cpu")
     pictures = _pictures(model.cfg, "test_dataloader", num_checked)
@@ -56,16 +58,17 @@ def measure(
                 also=["openvino"], **WAYS[way],
             )  # fmt: skip
         except ExportError as error:
-            return dict(found, reason=str(error))
+            return [dict(found, reason=str(error))]
         num_bytes = sum(file.stat().st_size for file in Path(folder).glob("*.onnx"))
     assert about.check is not None
     graph, in_openvino = about.check["graphs"]
-    return dict(
+    case = dict(
         found, size=about.graphs[0].size, checked=graph, openvino=in_openvino,
         miou=about.check["metric"],
         megabytes=num_bytes / 2**20, parameters=sum(p.numel() for p in model.parameters()),
         cpu_seconds=time.process_time() - begin,
     )  # fmt: skip
+    return [case]
 
 
 def _pictures(config: Any, loader: str, most: int) -> list[str]:
@@ -94,15 +97,16 @@ def main() -> None:
     shape = "" if args.size is None else " --size {}x{}".format(*args.size)
     folders = " ".join(f"work_dirs/{work_dir.name}" for work_dir in args.work_dirs)
     command = f"benchmarks/export.py {folders}{shape} --measure {args.measure}"
-    kept = read_results(args.out)["cases"] if args.out.exists() else []
-    for work_dir in args.work_dirs:
-        for way in args.ways:
-            case = measure(work_dir, way, args.size, args.check, args.measure)
-            print(case, flush=True)
-            key = (case["model"], case["data"], way)
-            kept = [c for c in kept if (c["model"], c["data"], c["way"]) != key] + [case]
-            results = record(command, "cpu", lambda cases=tuple(kept): list(cases))
-            write_results(args.out, dict(results, kind="exports"))
+    measurements = [
+        Measurement(
+            dict(model=work_dir.name, way=way),
+            partial(measure, work_dir, way, args.size, args.check, args.measure),
+        )
+        for work_dir in args.work_dirs
+        for way in args.ways
+    ]
+    results = measure_each(measurements, command, "cpu", args.out, kind="exports")
+    print("\n".join(make_table(results)))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,13 @@
 
 The models have random weights: what is timed is one picture through the model, normalised input to
 logits. Every round runs each way once, one after the other; wall time, on one and on two threads.
-The table of ``docs/export.md`` comes from it: ``fdam bench tables``.
+Started again, it goes on. The table of ``docs/export.md`` comes from it: ``fdam bench tables``.
 """
 
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ import numpy as np
 import torch
 
 from fdam_mm.apis import load_model
-from fdam_mm.benchmarking.results import read_results, record, write_results
+from fdam_mm.benchmarking.results import Cases, Measurement, measure_each
+from fdam_mm.benchmarking.tables import make_table
 from fdam_mm.benchmarking.timing import measure, summarise
 from fdam_mm.export.checking import OpenVINOSession, session_of
 from fdam_mm.export.describing import describe
@@ -44,7 +46,7 @@ MODELS: dict[str, tuple[str, tuple[int, int], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def bench(name: str, rounds: int, threads: list[int]) -> list[dict[str, Any]]:
+def bench(name: str, rounds: int, threads: list[int]) -> Cases:
     """A case for each number of threads."""
     config, size, options = MODELS[name]
     torch.manual_seed(0)
@@ -72,11 +74,14 @@ def bench(name: str, rounds: int, threads: list[int]) -> list[dict[str, Any]]:
             steps[title] = lambda s=session: s.run(outputs, {"image": image}) and None
         found = summarise(measure(steps, rounds, "cpu", clock=time.perf_counter))
         cases.append(
-            dict(config=f"{name}, {number} thread{'s' if number > 1 else ''}", shape=size,
-                 batch=1, mode="inference", variants=found)
-        )  # fmt: skip
-        print(cases[-1], flush=True)
+            dict(config=title(name, number), shape=size, batch=1, mode="inference", variants=found)
+        )
+    torch.set_num_threads(1)
     return cases
+
+
+def title(name: str, threads: int) -> str:
+    return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def _run(module: Any, x: torch.Tensor) -> None:
@@ -94,13 +99,16 @@ def main() -> None:
     require_writable(args.out)
     command = f"benchmarks/export_speed.py --rounds {args.rounds}"
     torch._inductor.config.cpp.dynamic_threads = True
-    kept = read_results(args.out)["cases"] if args.out.exists() else []
-    for name in args.models:
-        kept = [c for c in kept if not c["config"].startswith(f"{name}, ")]
-        kept += bench(name, args.rounds, args.threads)
-        torch.set_num_threads(1)
-        results = record(command, "cpu", lambda cases=tuple(kept): list(cases))
-        write_results(args.out, results)
+    torch.set_num_threads(1)
+    measurements = [
+        Measurement(
+            dict(config=title(name, args.threads[0])),
+            partial(bench, name, args.rounds, args.threads),
+        )
+        for name in args.models
+    ]
+    results = measure_each(measurements, command, "cpu", args.out)
+    print("\n".join(make_table(results)))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@
 - growth_cuda: a block over grids and batches
 - gpu_compiled: blocks under torch.compile, inference as a CUDA graph, and a training step
 
-Each writes FOLDER/NAME.json after every case. Figures are medians of CUDA events, the variants
-interleaved. After --minutes no further case begins, and what is left out is said.
+Each writes FOLDER/NAME.json after every case and, started again, goes on with those that are left.
+Figures are medians of CUDA events, the variants interleaved. After --minutes no further case
+begins, and what is left out is said.
 
     python benchmarks/gpu.py --out work_dirs/gpu
 """
@@ -25,9 +26,9 @@ import torch
 from torch import Tensor
 
 from fdam_mm.benchmarking.errors import bench_errors
-from fdam_mm.benchmarking.layers import bench_block, block_step, make_block
+from fdam_mm.benchmarking.layers import MODES, bench_block, block_step, make_block
 from fdam_mm.benchmarking.memory import peak_mib
-from fdam_mm.benchmarking.results import Cases, record, write_results
+from fdam_mm.benchmarking.results import Cases, Measurement, measure_each, remaining
 from fdam_mm.benchmarking.tables import make_table
 from fdam_mm.benchmarking.timing import measure, summarise
 from fdam_mm.layers import FreqScale
@@ -42,7 +43,7 @@ GROWTH += [(14, 4), (32, 4), (64, 4), (128, 4), (14, 16), (32, 16), (64, 16)]  #
 DTYPES = ("bfloat16", "float32")
 DEVICE = "cuda"
 Step = Callable[[], None]
-Part = list[Callable[[], Cases]]  # each measures a case, or one in several modes
+Part = list[Measurement]
 
 
 def main() -> None:
@@ -67,87 +68,96 @@ def main() -> None:
 def parts(rounds: int) -> dict[str, Part]:
     """The most wanted first."""
     return dict(
-        gpu=[partial(time_blocks, *s, t, rounds) for s in BLOCKS for t in DTYPES],
-        errors_cuda=[partial(bench_errors, DEVICE)],
-        errors_cuda_formulas=[without_kernels(partial(bench_errors, DEVICE))],
-        forms_cuda=[partial(time_forms, *shape, rounds) for shape in FORMS],
-        growth_cuda=[partial(time_growth, *size, t, rounds) for size in GROWTH for t in DTYPES],
-        gpu_compiled=[partial(time_compiled, *BLOCKS[0], "bfloat16", rounds)],
+        gpu=[
+            measurement(time_blocks, rounds, **shape(*sizes), dtype=dtype, mode=mode)
+            for sizes in BLOCKS
+            for dtype in DTYPES
+            for mode in ("inference", "graph", "step")
+        ],
+        errors_cuda=bench_errors(DEVICE),
+        errors_cuda_formulas=[
+            Measurement(m.settings, without_kernels(m.run)) for m in bench_errors(DEVICE)
+        ],
+        forms_cuda=[measurement(time_forms, rounds, **shape(*sizes, 2)) for sizes in FORMS],
+        growth_cuda=[
+            measurement(time_growth, rounds, **shape(64, *sizes), dtype=dtype, mode=mode)
+            for sizes in GROWTH
+            for dtype in DTYPES
+            for mode in MODES
+        ],
+        gpu_compiled=[
+            measurement(time_compiled, rounds, **shape(*BLOCKS[0]), dtype="bfloat16", mode=mode)
+            for mode in ("compiled graph", "compiled step")
+        ],
     )
+
+
+def shape(dim: int, grid: int, batch: int) -> dict[str, int]:
+    return dict(dim=dim, grid=grid, batch=batch)
+
+
+def measurement(time_it: Callable[..., Cases], rounds: int, **settings: Any) -> Measurement:
+    """A call of ``time_it``, whose case holds the settings."""
+    return Measurement(settings, partial(time_it, **settings, rounds=rounds))
 
 
 def run_part(name: str, part: Part, file: Path, end: float) -> None:
     """Measure and write what begins before ``end``, of :func:`time.monotonic`."""
-    cases: Cases = []
-    for index, measured in enumerate(part):
-        if time.monotonic() > end:
-            print(f"{name}: {len(part) - index} of {len(part)} left out, after --minutes")
-            return
-        results = record("make bench-gpu", DEVICE, measured)
-        results["cases"] = cases = [*cases, *results["cases"]]
-        write_results(file, results)
-    print("\n".join([f"\n{file}", *make_table(results)]), flush=True)
+    results = measure_each(part, "make bench-gpu", DEVICE, file, end)
+    if left := remaining(part, results["cases"]):
+        print(f"{name}: {len(left)} of {len(part)} left out, after --minutes")
+    else:
+        print("\n".join([f"\n{file}", *make_table(results)]), flush=True)
 
 
-def time_blocks(dim: int, side: int, batch: int, dtype: str, rounds: int) -> Cases:
-    """A case for inference, one for inference as a CUDA graph, and one for a training step."""
+def time_blocks(dim: int, grid: int, batch: int, dtype: str, mode: str, rounds: int) -> Cases:
+    """A block at inference, as a CUDA graph too, or in a training step."""
     torch.manual_seed(0)
     variants = {"plain": "plain", "kernels": "fdam", "textbook": "reference"}
     blocks = {name: make_block("vit", dim, kind).to(DEVICE) for name, kind in variants.items()}
-    x = torch.randn(batch, side * side, dim, device=DEVICE)
-    cases = []
-    for mode in ("inference", "graph", "step"):
-        steps: dict[str, Step] = {
-            kind: block_step(block, x, (side, side), mode == "step", dtype)
-            for kind, block in blocks.items()
-        }
-        steps["formulas"] = without_kernels(steps["kernels"])
-        peak = {kind: peak_mib(step, DEVICE) for kind, step in steps.items()}
-        if mode == "graph":
-            steps = {kind: captured(step) for kind, step in steps.items()}
-        times = summarise(measure(steps, rounds, DEVICE, warm_up=4))
-        for kind, figures in times.items():
-            figures["peak_mib"] = peak[kind]
-        case = dict(dim=dim, grid=side, batch=batch, dtype=dtype, mode=mode, variants=times)
-        cases.append(case)
-    return cases
+    x = torch.randn(batch, grid * grid, dim, device=DEVICE)
+    steps: dict[str, Step] = {
+        kind: block_step(block, x, (grid, grid), mode == "step", dtype)
+        for kind, block in blocks.items()
+    }
+    steps["formulas"] = without_kernels(steps["kernels"])
+    calls = {k: captured(step) for k, step in steps.items()} if mode == "graph" else steps
+    times = summarise(measure(calls, rounds, DEVICE, warm_up=4))
+    for kind, step in steps.items():
+        times[kind]["peak_mib"] = peak_mib(step, DEVICE)
+    return [dict(dim=dim, grid=grid, batch=batch, dtype=dtype, mode=mode, variants=times)]
 
 
-def time_growth(side: int, batch: int, dtype: str, rounds: int) -> Cases:
-    """Inference and training step of a block with one head, plain and with FDAM."""
-    few = min(rounds, 7)
-    return bench_block("vit", 64, side, batch, ("plain", "fdam"), few, DEVICE, dtype)
+def time_growth(dim: int, grid: int, batch: int, dtype: str, mode: str, rounds: int) -> Cases:
+    """A block with one head, plain and with FDAM."""
+    sizes = ("vit", dim, grid, batch, mode, ("plain", "fdam"), min(rounds, 7), DEVICE, dtype)
+    return bench_block(*sizes)
 
 
-def time_compiled(dim: int, side: int, batch: int, dtype: str, rounds: int) -> Cases:
-    """Compiled blocks, one graph each: inference as a CUDA graph, and a training step."""
-    x = torch.randn(batch, side * side, dim, device=DEVICE)
-    cases = []
-    for mode in ("compiled graph", "compiled step"):
-        torch._dynamo.reset()
-        steps: dict[str, Step] = {}
-        for name, kind in dict(plain="plain", kernels="fdam", formulas="fdam").items():
-            torch.manual_seed(0)
-            block = torch.compile(make_block("vit", dim, kind).to(DEVICE), fullgraph=True)
-            step = block_step(block, x, (side, side), mode == "compiled step", dtype)
-            step = without_kernels(step) if name == "formulas" else step
-            steps[name] = step if mode == "compiled step" else captured(step)
-        times = summarise(measure(steps, rounds, DEVICE))
-        case = dict(dim=dim, grid=side, batch=batch, dtype=dtype, mode=mode, variants=times)
-        cases.append(case)
-    return cases
+def time_compiled(dim: int, grid: int, batch: int, dtype: str, mode: str, rounds: int) -> Cases:
+    """Compiled blocks, one graph each: inference as a CUDA graph, or a training step."""
+    x = torch.randn(batch, grid * grid, dim, device=DEVICE)
+    torch._dynamo.reset()
+    steps: dict[str, Step] = {}
+    for name, kind in dict(plain="plain", kernels="fdam", formulas="fdam").items():
+        torch.manual_seed(0)
+        block = torch.compile(make_block("vit", dim, kind).to(DEVICE), fullgraph=True)
+        step = block_step(block, x, (grid, grid), mode == "compiled step", dtype)
+        step = without_kernels(step) if name == "formulas" else step
+        steps[name] = step if mode == "compiled step" else captured(step)
+    times = summarise(measure(steps, rounds, DEVICE))
+    return [dict(dim=dim, grid=grid, batch=batch, dtype=dtype, mode=mode, variants=times)]
 
 
-def time_forms(channels: int, side: int, rounds: int) -> Cases:
-    """FreqScale by Fourier matrices and by the FFT, forward on two images, as CUDA graphs."""
-    layer = FreqScale(channels).to(DEVICE)
-    x = torch.randn(2, side, side, channels, device=DEVICE)
+def time_forms(dim: int, grid: int, batch: int, rounds: int) -> Cases:
+    """FreqScale by Fourier matrices and by the FFT, forward, as CUDA graphs."""
+    layer = FreqScale(dim).to(DEVICE)
+    x = torch.randn(batch, grid, grid, dim, device=DEVICE)
     forms = dict(matrices=layer.by_matrices, fft=layer.by_fft)
     steps = {name: captured(forward(form, x)) for name, form in forms.items()}
     times = summarise(measure(steps, rounds, DEVICE))
-    return [
-        dict(layer="FreqScale", dim=channels, grid=side, batch=2, mode="graph", variants=times)
-    ]
+    case = dict(layer="FreqScale", dim=dim, grid=grid, batch=batch, mode="graph")
+    return [dict(**case, variants=times)]
 
 
 def forward(form: Callable[[Tensor], Tensor], x: Tensor) -> Step:

@@ -17,7 +17,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from fdam_mm.files import require_writable
+from fdam_mm.files import require_writable, write_atomically
 from fdam_mm.layers.kernels import att_inv, freq_scale_kernels, routing
 from fdam_mm.layers.kernels.freq_scale_tiles import launch_options
 
@@ -123,7 +123,7 @@ def main() -> None:
     }
     if args.out:
         text = json.dumps({"triton": triton.__version__, "kernels": rows}, indent=1)
-        args.out.write_text(text + "\n")
+        write_atomically(args.out, text + "\n")
     print(table(rows))
 
 

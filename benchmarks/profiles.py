@@ -7,6 +7,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,7 +18,7 @@ from torch.profiler import ProfilerActivity, profile
 from fdam_mm.benchmarking.layers import block_step, make_block
 from fdam_mm.benchmarking.models import backbone_step, build_variant
 from fdam_mm.benchmarking.profiles import KINDS, kind_of, profiles_table
-from fdam_mm.benchmarking.results import record, write_results
+from fdam_mm.benchmarking.results import Cases, Measurement, measure_each
 from fdam_mm.cli.flops import twins
 from fdam_mm.toolkits.scope import scope_of, toolkit_scope
 from fdam_mm.training.config import read_config
@@ -74,11 +75,14 @@ def medians(steps: dict[str, Step], rounds: int) -> dict[str, dict[str, float]]:
     }
 
 
-def run(rounds: int) -> list[dict[str, Any]]:
-    return [
-        dict(subject=title, mode=mode, rounds=rounds, variants=medians(steps, rounds))
-        for title, mode, steps in subjects()
-    ]
+def measurements(rounds: int) -> Iterator[Measurement]:
+    for title, mode, steps in subjects():
+        case = dict(subject=title, mode=mode)
+        yield Measurement(case, partial(_case, case, steps, rounds))
+
+
+def _case(case: dict[str, Any], steps: dict[str, Step], rounds: int) -> Cases:
+    return [dict(**case, rounds=rounds, variants=medians(steps, rounds))]
 
 
 def main() -> None:
@@ -88,8 +92,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     command = shlex.join(["python", *sys.argv])
-    results = dict(kind="profiles", **record(command, "cpu", lambda: run(args.rounds)))
-    write_results(args.out, results)
+    found = list(measurements(args.rounds))
+    results = measure_each(found, command, "cpu", args.out, kind="profiles")
     print("\n".join(profiles_table(results["cases"])))
 
 

@@ -16,6 +16,7 @@ import fdam_mm.models.backbones as backbones
 from fdam_mm.analysis.layers import layers_of
 from fdam_mm.analysis.recording import recording
 from fdam_mm.benchmarking.machine import describe_machine
+from fdam_mm.files import write_atomically
 from fdam_mm.training.spectrum_hook import SpectrumHook, _First
 
 FDAM = dict(att_inv=True, freq_scale=True)
@@ -58,7 +59,7 @@ def main() -> None:
     rows = {name: measure(make().train(), args.rounds) for name, make in MODELS.items()}
     record = dict(machine=describe_machine("cpu"), interval=SpectrumHook().interval, rows=rows)
     text = json.dumps(record, indent=1)
-    args.out.write_text(text + "\n")
+    write_atomically(args.out, text + "\n")
     print(text)
 
 

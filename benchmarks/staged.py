@@ -8,6 +8,7 @@
   added, and how far its outputs are from the plain twin's at the start.
 
 Everything runs interleaved on random inputs; figures are medians of the process's CPU time.
+Started again with the same file, it goes on.
 
 example:
   python benchmarks/staged.py --threads 1 --rounds 5 --out benchmarks/results/staged.json
@@ -15,18 +16,18 @@ example:
 
 import argparse
 import json
-import platform
 import statistics
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmseg.models.backbones.swin import WindowMSA
 from torch import Tensor, nn
 
+from fdam_mm.benchmarking.results import Cases, Measurement, measure_each
 from fdam_mm.benchmarking.timing import measure
-from fdam_mm.files import require_writable, write_atomically
+from fdam_mm.files import require_writable
 from fdam_mm.layers.selective_scan import selective_scan
 from fdam_mm.models import (
     NAT,
@@ -69,21 +70,33 @@ def main() -> None:
     if args.out:
         require_writable(args.out)
     torch.set_num_threads(args.threads)
+    command = f"benchmarks/staged.py --threads {args.threads} --rounds {args.rounds}"
+    results = measure_each(measurements(args), command, "cpu", args.out, kind="staged")
+    print(json.dumps(results["cases"], indent=1))
+
+
+def measurements(args: argparse.Namespace) -> list[Measurement]:
+    return [
+        *(Measurement(dict(states=n), partial(scan, n, args.rounds)) for n in (1, 8)),
+        *(
+            Measurement(
+                dict(map=f"{side} x {side}", channels=dim, batch=batch),
+                partial(neighbourhood, side, dim, batch, args.rounds),
+            )
+            for side, dim, batch in SIZES
+        ),
+        *(
+            Measurement(
+                dict(family=kind.__name__, picture=f"{args.size} x {args.size}"),
+                partial(family, kind, args.size, args.rounds),
+            )
+            for kind in FAMILIES
+        ),
+    ]
+
+
+def scan(states: int, rounds: int, dim: int = 96, side: int = 64) -> Cases:
     torch.manual_seed(0)
-    found = {
-        "torch": torch.__version__,
-        "machine": f"{platform.machine()}, {args.threads} thread(s)",
-        "scan": [scan(states, args.rounds) for states in (1, 8)],
-        "neighbourhood": [neighbourhood(*size, args.rounds) for size in SIZES],
-        "families": [family(kind, args.size, args.rounds) for kind in FAMILIES],
-    }
-    text = json.dumps(found, indent=1)
-    print(text)
-    if args.out:
-        write_atomically(args.out, text + "\n")
-
-
-def scan(states: int, rounds: int, dim: int = 96, side: int = 64) -> dict[str, Any]:
     u, step = torch.randn(1, 2, side**2, dim), torch.rand(1, 2, side**2, dim)
     a = -torch.rand(2, dim, states) - 0.1
     b, c = torch.randn(2, 1, 2, side**2, states)
@@ -105,7 +118,7 @@ def scan(states: int, rounds: int, dim: int = 96, side: int = 64) -> dict[str, A
         float((ours - theirs).detach().norm() / theirs.detach().norm())
         for ours, theirs in zip(results["scan"], results["loop"], strict=True)
     ]
-    return dict(
+    case = dict(
         tokens=f"{side} x {side}",
         channels=dim,
         states=states,
@@ -113,6 +126,7 @@ def scan(states: int, rounds: int, dim: int = 96, side: int = 64) -> dict[str, A
         error_of_output=apart[0],
         largest_error_of_a_gradient=max(apart[1:]),
     )
+    return [case]
 
 
 def loop(u: Tensor, step: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
@@ -137,7 +151,8 @@ class WindowAttention(nn.Module):
         return from_windows(self.attn(to_windows(x, 7)), 7, x.shape[1:3])
 
 
-def neighbourhood(side: int, dim: int, batch: int, rounds: int) -> dict[str, Any]:
+def neighbourhood(side: int, dim: int, batch: int, rounds: int) -> Cases:
+    torch.manual_seed(0)
     off = dict(low=False, high=False)
     modules = {
         "window": WindowAttention(dim, dim // 32),
@@ -146,13 +161,14 @@ def neighbourhood(side: int, dim: int, batch: int, rounds: int) -> dict[str, Any
     }
     x = torch.randn(batch, side, side, dim)
     times = measure({k: training_step(m, x) for k, m in modules.items()}, rounds, "cpu")
-    return dict(
+    case = dict(
         map=f"{side} x {side}",
         channels=dim,
         batch=batch,
         **ratio(times, "window", "neighbourhood"),
         dilated_over_window=ratio(times, "window", "dilated")["dilated_over_window"],
     )
+    return [case]
 
 
 def training_step(module: nn.Module, x: Tensor) -> Callable[[], None]:
@@ -163,7 +179,8 @@ def training_step(module: nn.Module, x: Tensor) -> Callable[[], None]:
     return step
 
 
-def family(kind: type[nn.Module], size: int, rounds: int) -> dict[str, Any]:
+def family(kind: type[nn.Module], size: int, rounds: int) -> Cases:
+    torch.manual_seed(0)
     fdam, plain = kind(fdam=FDAM), kind()
     plain.load_state_dict(fdam.state_dict(), strict=False)
     x = torch.randn(1, 3, size, size)
@@ -178,7 +195,7 @@ def family(kind: type[nn.Module], size: int, rounds: int) -> dict[str, Any]:
     forwards = measure({k: forward(m) for k, m in models.items()}, rounds, "cpu")
     steps = measure({k: training_step(m, x) for k, m in models.items()}, rounds, "cpu")
     count = {k: sum(p.numel() for p in m.parameters()) for k, m in models.items()}
-    return dict(
+    case = dict(
         family=kind.__name__,
         picture=f"{size} x {size}",
         parameters=count["plain"],
@@ -187,6 +204,7 @@ def family(kind: type[nn.Module], size: int, rounds: int) -> dict[str, Any]:
         forward=ratio(forwards, "plain", "fdam"),
         training_step=ratio(steps, "plain", "fdam"),
     )
+    return [case]
 
 
 def ratio(times: dict[str, list[float]], base: str, other: str) -> dict[str, float]:

@@ -7,6 +7,7 @@ chooses what is computed in 16 bits, as in a training with ``--amp``.
 import copy
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,18 +15,27 @@ from torch import Tensor, nn
 
 from fdam_mm.layers import AttInv, AttInvAttention, FreqScale
 
+from .results import Cases, Measurement
+
 DTYPES = ("float32", "bfloat16", "float16")
 Forward = Callable[[nn.Module, Tensor], Any]
 Subject = tuple[nn.Module, Tensor, Forward]
 
 
-def bench_errors(device: str) -> list[dict[str, Any]]:
-    """A case per subject and type: relative errors (norm of the difference over the norm) of the
-    output, of all gradients together, and of those of FDAM's parameters, if there are any."""
+def bench_errors(device: str) -> list[Measurement]:
+    """A measurement per subject with a case per type: relative errors (norm of the difference over
+    the norm) of the output, of all gradients together, and of those of FDAM's parameters, if there
+    are any."""
     torch.manual_seed(0)
     return [
-        dict(subject=name, dtype=dtype, errors=errors)
+        Measurement(dict(subject=name), partial(_cases, name, subject, device))
         for name, subject in subjects().items()
+    ]
+
+
+def _cases(name: str, subject: Subject, device: str) -> Cases:
+    return [
+        dict(subject=name, dtype=dtype, errors=errors)
         for dtype, errors in zip(DTYPES, errors_of(subject, device), strict=True)
     ]
 

@@ -13,6 +13,7 @@ from .textbook import as_textbook
 from .timing import measure_all
 
 Block = Callable[[Tensor, tuple[int, int]], Tensor]
+MODES = ("inference", "step")  # a forward without gradients; a forward and a backward
 
 
 def bench_block(
@@ -20,12 +21,13 @@ def bench_block(
     dim: int,
     grid: int,
     batch: int,
+    mode: str,
     variants: tuple[str, ...],
     rounds: int,
     device: str,
     dtype: str,
 ) -> list[dict[str, Any]]:
-    """Time a block on a square grid: one case for inference and one for a training step.
+    """Time a block on a square grid: a case.
 
     Args:
         kind: ``"vit"``, heads of 64 channels and LayerScale, or ``"mit"``, SegFormer's first
@@ -33,6 +35,7 @@ def bench_block(
         dim: Channels.
         grid: Side of the grid of tokens.
         batch: Pictures.
+        mode: Of :data:`MODES`; with a training step also what a forward keeps.
         variants: Of ``"plain"``, ``"fdam"`` and ``"reference"``; ratios are to the first.
         rounds: Of :func:`.timing.measure`.
         device: Where.
@@ -42,18 +45,15 @@ def bench_block(
     blocks = {name: make_block(kind, dim, name).to(device) for name in variants}
     x = torch.randn(batch, grid**2, dim, device=device)
     hw = (grid, grid)
-    cases = []
-    for mode in ("inference", "step"):
-        steps = {k: block_step(b, x, hw, mode == "step", dtype) for k, b in blocks.items()}
-        found = measure_all(steps, rounds, device)
-        case = dict(block=kind, dim=dim, grid=grid, batch=batch, dtype=dtype, mode=mode)
-        cases.append(dict(**case, rounds=rounds, variants=found))
-    for name, block in blocks.items():
+    steps = {k: block_step(b, x, hw, mode == "step", dtype) for k, b in blocks.items()}
+    found = measure_all(steps, rounds, device)
+    for name, block in blocks.items() if mode == "step" else ():
         inputs = x.clone().requires_grad_()
         saved = saved_for_backward(block, lambda b=block, i=inputs: b(i, hw))
         relative = round(saved / (x.numel() * x.element_size()), 3)
-        cases[1]["variants"][name]["saved_over_input"] = relative
-    return cases
+        found[name]["saved_over_input"] = relative
+    case = dict(block=kind, dim=dim, grid=grid, batch=batch, dtype=dtype, mode=mode)
+    return [dict(**case, rounds=rounds, variants=found)]
 
 
 def make_block(kind: str, dim: int, variant: str) -> nn.Module:
@@ -100,22 +100,19 @@ def block_step(
 
 
 def bench_forms(
-    channels: int, grid: int, batch: int, rounds: int, device: str
+    dim: int, grid: int, batch: int, mode: str, rounds: int, device: str
 ) -> list[dict[str, Any]]:
-    """Time FreqScale alone by Fourier matrices and by the FFT: inference and training step."""
+    """Time FreqScale alone by Fourier matrices and by the FFT, see :func:`bench_block`."""
     torch.manual_seed(0)
-    layer = FreqScale(channels).to(device)
+    layer = FreqScale(dim).to(device)
     forms: dict[str, Callable[[Tensor], Tensor]] = dict(
         matrices=layer.by_matrices, fft=layer.by_fft
     )
-    x = torch.randn(batch, grid**2, channels, device=device)
-    cases = []
-    for mode in ("inference", "step"):
-        steps = {
-            name: block_step(_on_tokens(form), x, (grid, grid), mode == "step", "float32")
-            for name, form in forms.items()
-        }
-        found = measure_all(steps, rounds, device)
-        case = dict(layer="FreqScale", dim=channels, grid=grid, batch=batch, mode=mode)
-        cases.append(dict(**case, rounds=rounds, variants=found))
-    return cases
+    x = torch.randn(batch, grid**2, dim, device=device)
+    steps = {
+        name: block_step(_on_tokens(form), x, (grid, grid), mode == "step", "float32")
+        for name, form in forms.items()
+    }
+    found = measure_all(steps, rounds, device)
+    case = dict(layer="FreqScale", dim=dim, grid=grid, batch=batch, mode=mode)
+    return [dict(**case, rounds=rounds, variants=found)]

@@ -12,12 +12,11 @@ MIB = 2**20
 
 
 def peak_mib(step: Callable[[], Any], device: str) -> float:
-    """MiB that a second call of ``step`` takes at its highest, above what is held before it.
+    """MiB that a call of ``step`` takes at its highest, above what is held before it.
 
-    On a CPU as torch's allocator tells its profiler: of what torch's libraries allocate for
-    themselves (oneDNN, MKL) it does not know.
+    A first call also takes what later ones find. On a CPU as torch's allocator tells its profiler:
+    of what torch's libraries allocate for themselves (oneDNN, MKL) it does not know.
     """
-    step()
     peak = _peak_cuda(step) if torch.device(device).type == "cuda" else _peak_cpu(step)
     return round(peak / MIB, 2)
 

@@ -4,6 +4,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,20 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
+from torch import Tensor
 
 from fdam_mm.benchmarking.errors import DTYPES, bench_errors
-from fdam_mm.benchmarking.layers import bench_block, bench_forms
+from fdam_mm.benchmarking.layers import MODES, bench_block, bench_forms
 from fdam_mm.benchmarking.memory import MIB, saved_for_backward
 from fdam_mm.benchmarking.models import (
+    Batch,
     backbone_step,
     build_variant,
     inference_step,
     training_step,
 )
 from fdam_mm.benchmarking.plot import plot_growth
-from fdam_mm.benchmarking.results import Cases, read_results, record, write_results
+from fdam_mm.benchmarking.results import Cases, Measurement, measure_each, read_results
 from fdam_mm.benchmarking.rule import largest_sides
 from fdam_mm.benchmarking.samples import make_batch
 from fdam_mm.benchmarking.tables import make_table, with_tables
@@ -114,7 +117,12 @@ def _add_run_arguments(command: argparse.ArgumentParser) -> None:
 def _add_machine_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--threads", type=int, default=1, help="of the CPU (1)")
     command.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    command.add_argument("--out", type=Path, metavar="FILE.json", help="and FILE.png of growth")
+    command.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE.json",
+        help="written after every case, and FILE.png of growth; started again, it goes on",
+    )
 
 
 def _measure(args: argparse.Namespace, argv: Sequence[str]) -> None:
@@ -122,17 +130,19 @@ def _measure(args: argparse.Namespace, argv: Sequence[str]) -> None:
         require_writable(args.out)
     torch.set_num_threads(args.threads)
     MMLogger.get_instance("benchmark", log_level="WARNING")
-    runs: dict[str, Callable[[argparse.Namespace], Cases]] = dict(
-        layers=_layers, forms=_forms, errors=lambda args: bench_errors(args.device)
-    )
-    run = runs.get(args.command, _models)
+    config = _config(args) if "config" in args else None
     command = "fdam bench " + shlex.join(_without_out(argv))
-    results = record(command, args.device, lambda: run(args))
+    with nullcontext() if config is None else toolkit_scope(scope_of(config)):
+        if config is not None:
+            measurements = _models(config, args)
+        elif args.command == "errors":
+            measurements = bench_errors(args.device)
+        else:
+            measurements = _grids(args)
+        results = measure_each(measurements, command, args.device, args.out)
     print("\n".join(make_table(results)))
-    if args.out is not None:
-        write_results(args.out, results)
-        if len({case.get("grid") for case in results["cases"]}) > 1:
-            plot_growth(results, args.out.with_suffix(".png"))
+    if args.out is not None and len({case.get("grid") for case in results["cases"]}) > 1:
+        plot_growth(results, args.out.with_suffix(".png"))
 
 
 def _without_out(argv: Sequence[str]) -> list[str]:
@@ -143,69 +153,73 @@ def _without_out(argv: Sequence[str]) -> list[str]:
     return kept
 
 
-def _layers(args: argparse.Namespace) -> Cases:
-    variants = (*args.against, "fdam")
-    return [
-        case
+def _grids(args: argparse.Namespace) -> list[Measurement]:
+    bench: Callable[..., Cases] = bench_forms
+    kind = dict(layer="FreqScale")
+    if args.command == "layers":
+        kind = dict(block=args.block, dtype=args.dtype)
+        variants = (*args.against, "fdam")
+        bench = partial(bench_block, kind=args.block, dtype=args.dtype, variants=variants)
+    sizes = [
+        dict(dim=dim, grid=grid, batch=batch, mode=mode)
         for dim in args.dim
         for batch in args.batch
         for grid in args.grid
-        for case in bench_block(
-            args.block, dim, grid, batch, variants, args.rounds, args.device, args.dtype
-        )
+        for mode in MODES
     ]
+    bench = partial(bench, rounds=args.rounds, device=args.device)
+    return [Measurement(kind | size, partial(bench, **size)) for size in sizes]
 
 
-def _forms(args: argparse.Namespace) -> Cases:
-    return [
-        case
-        for dim in args.dim
-        for batch in args.batch
-        for grid in args.grid
-        for case in bench_forms(dim, grid, batch, args.rounds, args.device)
-    ]
-
-
-def _models(args: argparse.Namespace) -> Cases:
+def _config(args: argparse.Namespace) -> Config:
     config = read_config(args.config, args.cfg_options)
     if not isinstance(config.get("model"), dict):
         raise UsageError(f"{args.config} has no model")
     config.setdefault("default_scope", "mmseg")
-    with toolkit_scope(scope_of(config)):
-        return _models_of(config, args)
+    return config
 
 
-def _models_of(config: Config, args: argparse.Namespace) -> Cases:
+def _models(config: Config, args: argparse.Namespace) -> list[Measurement]:
     shape = tuple(args.shape or default_shape(config))
     plain, fdam = twins(config, args.cfg_options)
     if args.command == "backbone":
         plain, fdam = plain.backbone, fdam.backbone
     names = (*args.against, "fdam")
     models = {name: build_variant(name, plain, fdam, args.device) for name in names}
-    case = dict(config=Path(args.config).stem, shape=list(shape), batch=args.batch)
     if args.command == "backbone":
-        return _backbones(models, case, args)
-    batch = make_batch(
-        config.default_scope, next(iter(models.values())), args.batch, shape, args.device
-    )
-    make = training_step if args.command == "train" else inference_step
+        pictures = torch.randn(args.batch, 3, *shape, device=args.device)
+        bench = partial(_backbones, models, pictures, args)
+    else:
+        scope, first = config.default_scope, next(iter(models.values()))
+        batch = make_batch(scope, first, args.batch, shape, args.device)
+        bench = partial(_whole_models, models, batch, args)
+    case = dict(config=Path(args.config).stem, shape=list(shape), batch=args.batch)
+    modes = dict(train=("step",), infer=("inference",)).get(args.command, MODES)
+    return [
+        Measurement(dict(**case, mode=mode), partial(bench, dict(**case, mode=mode)))
+        for mode in modes
+    ]
+
+
+def _backbones(
+    models: dict[str, Any], pictures: Tensor, args: argparse.Namespace, case: dict[str, Any]
+) -> Cases:
+    trains = case["mode"] == "step"
+    steps = {name: backbone_step(model, pictures, trains) for name, model in models.items()}
+    found = measure_all(steps, args.rounds, args.device)
+    for name, model in models.items() if trains else ():
+        saved = saved_for_backward(model, partial(model, pictures))
+        found[name]["saved_mib"] = round(saved / MIB, 1)
+    return [dict(**case, rounds=args.rounds, variants=found)]
+
+
+def _whole_models(
+    models: dict[str, Any], batch: Batch, args: argparse.Namespace, case: dict[str, Any]
+) -> Cases:
+    make = training_step if case["mode"] == "step" else inference_step
     steps = {name: make(model, batch) for name, model in models.items()}
     found = measure_all(steps, args.rounds, args.device)
-    mode = "step" if args.command == "train" else "inference"
-    return [dict(**case, mode=mode, rounds=args.rounds, variants=found)]
-
-
-def _backbones(models: dict[str, Any], case: dict[str, Any], args: argparse.Namespace) -> Cases:
-    pictures = torch.randn(args.batch, 3, *case["shape"], device=args.device)
-    cases = []
-    for mode in ("inference", "step"):
-        steps = {k: backbone_step(m, pictures, mode == "step") for k, m in models.items()}
-        found = measure_all(steps, args.rounds, args.device)
-        cases.append(dict(**case, mode=mode, rounds=args.rounds, variants=found))
-    for name, model in models.items():
-        saved = saved_for_backward(model, partial(model, pictures))
-        cases[1]["variants"][name]["saved_mib"] = round(saved / MIB, 1)
-    return cases
+    return [dict(**case, rounds=args.rounds, variants=found)]
 
 
 def _write_tables(texts: Sequence[Path], results: Path) -> None:

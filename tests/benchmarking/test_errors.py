@@ -28,7 +28,7 @@ def test_a_row_per_subject(monkeypatch) -> None:
     linear = nn.Linear(4, 4), torch.randn(2, 4), lambda module, x: module(x)
     attention = AttInvAttention(4, 1), torch.randn(1, 3, 4), lambda module, x: module(x)
     monkeypatch.setattr(errors, "subjects", lambda: dict(linear=linear, attention=attention))
-    cases = errors.bench_errors("cpu")
+    cases = [case for measurement in errors.bench_errors("cpu") for case in measurement.run()]
     assert len(cases) == 2 * len(errors.DTYPES)
     machine = dict(device="A CPU", threads=1, torch="2", cores=4)
     load = dict(before=None, after=None)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from fdam_mm.benchmarking.counts import count
-from fdam_mm.benchmarking.layers import bench_block, bench_forms
+from fdam_mm.benchmarking.layers import MODES, bench_block, bench_forms
 from fdam_mm.benchmarking.memory import MIB, peak_mib, saved_for_backward
 from fdam_mm.benchmarking.rule import largest_sides
 from fdam_mm.benchmarking.timing import measure, summarise
@@ -60,8 +60,9 @@ def test_counts() -> None:
 
 
 def test_block_cases() -> None:
-    inference, step = bench_block(
-        "vit", 64, 16, 2, ("plain", "reference", "fdam"), 2, "cpu", "float32"
+    variants = ("plain", "reference", "fdam")
+    inference, step = (
+        bench_block("vit", 64, 16, 2, mode, variants, 2, "cpu", "float32")[0] for mode in MODES
     )
     assert (inference["mode"], step["mode"]) == ("inference", "step")
     kept = {name: found["saved_over_input"] for name, found in step["variants"].items()}
@@ -72,7 +73,7 @@ def test_block_cases() -> None:
 
 
 def test_form_cases() -> None:
-    cases = bench_forms(32, 6, 1, 2, "cpu")
+    cases = [case for mode in MODES for case in bench_forms(32, 6, 1, mode, 2, "cpu")]
     assert [case["mode"] for case in cases] == ["inference", "step"]
     assert list(cases[0]["variants"]) == ["matrices", "fft"]
 

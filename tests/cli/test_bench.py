@@ -2,9 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fdam_mm.benchmarking.layers import bench_block
+from fdam_mm.benchmarking.results import Cases
 from fdam_mm.cli import bench
 
 SEGFORMER = "configs/demo/fdam-segformer_demo.py"
@@ -26,6 +29,30 @@ def test_layers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert list(results["cases"][0]["variants"]) == ["plain", "reference", "fdam"]
     assert (tmp_path / "results.png").is_file()
     assert "| vit, dim 64, 6 x 6 tokens, batch 1 |" in capsys.readouterr().out
+
+
+def test_a_stopped_benchmark_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    arguments = ["layers", "--dim", "64", "--grid", "4", "6", "--rounds", "1"]
+    begun: list[tuple[int, str]] = []
+
+    def stopped(*args: Any, **settings: Any) -> Cases:
+        begun.append((settings["grid"], settings["mode"]))
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return bench_block(*args, **settings)
+
+    monkeypatch.setattr(bench, "bench_block", stopped)
+    with pytest.raises(SystemExit):
+        _run(*arguments, folder=tmp_path)
+    results = _run(*arguments, folder=tmp_path)
+    assert begun == [
+        (4, "inference"),
+        (4, "step"),
+        (6, "inference"),
+        (6, "inference"),
+        (6, "step"),
+    ]
+    assert [(case["grid"], case["mode"]) for case in results["cases"]] == [*begun[:2], *begun[3:]]
 
 
 @pytest.mark.parametrize("what", ["backbone", "train", "infer"])

@@ -11,6 +11,8 @@ import pytest
 import torch
 from support.tools import ROOT
 
+from fdam_mm.benchmarking.results import Measurement
+
 pytest.importorskip("mmseg")
 
 VARIANTS = ["plain", "kernels", "textbook", "formulas"]
@@ -27,7 +29,8 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(gpu, "FORMS", [(32, 4), (64, 3)])
     monkeypatch.setattr(gpu, "GROWTH", [(3, 1), (4, 2)])
     error = dict(subject="a layer", dtype="float16", errors=dict(output=1e-3))
-    monkeypatch.setattr(gpu, "bench_errors", lambda device: [error])
+    errors = [Measurement(dict(subject="a layer"), lambda: [error])]
+    monkeypatch.setattr(gpu, "bench_errors", lambda device: errors)
     compiler = functools.partial(torch.compile, backend="eager")
     monkeypatch.setattr(torch, "compile", compiler)
     yield gpu
