@@ -12,6 +12,7 @@ import torch
 STUDY = Path(__file__).parents[2] / "benchmarks/study"
 sys.path.insert(0, str(STUDY))
 
+import compare  # noqa: E402
 import measure  # noqa: E402
 import rivals  # noqa: E402
 import setups  # noqa: E402
@@ -139,6 +140,19 @@ def test_a_table(tmp_path, monkeypatch):
     assert "over plain (95 %)" in head
     assert plain == "| plain | 1 | 50.00 | 50.00 | - | 50.00 | 50.00 | 1,000 | 1.00 | 1.00 |"
     assert "| 60.00 | 60.00 | +10.00 (+10.00 to +10.00) | 60.00 |" in fdam and "| 1.50 |" in fdam
+
+
+def test_runs_made_twice_are_compared(tmp_path):
+    once, again = tmp_path / "once/vit_camvid", tmp_path / "again/vit_camvid"
+    for folder, right in ((once, 60), (again, 61)):
+        folder.mkdir(parents=True)
+        (folder / "plain-0.json").write_text(json.dumps(result("plain", 0, 50, right)))
+        (folder / "FDAM-0.json").write_text(json.dumps(result("FDAM", 0, right)))
+    (once / "FDAM-1.json").write_text(json.dumps(result("FDAM", 1, 60)))
+    assert compare.compare(once.parent, again.parent)[2:] == [
+        "| vit_camvid/FDAM-0 | 60.00 | 61.00 | differ |",
+        "| vit_camvid/plain-0 | 50.00 | 50.00 | equal |",
+    ]
 
 
 def test_the_documented_tables_are_those_of_the_results():

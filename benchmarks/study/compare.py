@@ -1,0 +1,55 @@
+"""Two folders of results beside one another: runs made twice, or on two machines.
+
+A CPU gives the same numbers twice; another one, or another number of threads, sums in another
+order, and small differences grow in a training.
+
+examples:
+  python benchmarks/study/run.py --camvid FOLDER --seeds 1 \\
+      --results again/ --work-dir work_dirs/again
+  python benchmarks/study/compare.py benchmarks/study/results again/
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tables import RESULTS, score
+
+from fdam_mm.benchmarking.markdown import table
+
+_OF_THE_MACHINE = ("step_ms", "machine", "load")
+
+
+def compare(first: Path, second: Path) -> list[str]:
+    """Markdown lines: a row for each run that both have."""
+    files = (file.relative_to(first) for file in sorted(first.glob("*/*.json")))
+    rows = [["run", "first", "second", "all numbers"]]
+    for file in (file for file in files if (second / file).exists()):
+        runs = [json.loads((folder / file).read_text()) for folder in (first, second)]
+        same = _measured(runs[0]) == _measured(runs[1])
+        scores = (f"{score(run):.2f}" for run in runs)
+        rows.append([str(file.with_suffix("")), *scores, "equal" if same else "differ"])
+    return table(rows)
+
+
+def _measured(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in run.items() if key not in _OF_THE_MACHINE}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("first", type=Path, help=f"folder of results, as {RESULTS.name}")
+    parser.add_argument("second", type=Path)
+    args = parser.parse_args()
+    lines = compare(args.first, args.second)
+    if len(lines) == 2:
+        parser.error(f"{args.first} and {args.second} have no run in common")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
