@@ -39,7 +39,7 @@ def run(kernel: str, precision: str, side: int) -> Callable[[Tensor], None]:
 
     def launch(_: Tensor) -> None:
         if kernel == "scale":
-            freq_scale.ScaleOnChip.forward(x, routing, bases, gamma, other, hw, other.dtype)
+            freq_scale.scale_maps(x, routing, bases, gamma, other, hw, other.dtype)
         else:
             freq_scale.scale_maps_backward(other, x, routing, bases, gamma, hw)
 

@@ -13,13 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .autocast import at_least_float32, float32_island
-from .fused import (
-    is_differentiated,
-    is_exporting,
-    is_in_forward_mode,
-    is_transformed,
-    plain_backward,
-)
+from .fused import is_differentiated, needs_plain, plain_backward
 from .linear_recurrence import carries, linear_recurrence
 
 
@@ -49,15 +43,9 @@ def selective_scan(
     with float32_island(u):
         inputs = _common(*map(at_least_float32, (u, step, a, b, c)))
         # With one state there is little to hold in a cache; on a GPU there would be more launches.
-        if u.device.type != "cpu" or a.shape[-1] == 1 or u.numel() == 0 or _is_watched():
+        if u.device.type != "cpu" or a.shape[-1] == 1 or u.numel() == 0 or needs_plain():
             return _plain_scan(*inputs, reverse=reverse)
-        return _SelectiveScan.apply(*inputs, reverse)[0]
-
-
-def _is_watched() -> bool:
-    """Whether operations are recorded, or tensors stand for more than memory to write into."""
-    recorded = is_exporting() or torch.compiler.is_compiling()
-    return recorded or is_transformed() or is_in_forward_mode()
+        return _SelectiveScan.apply(*inputs, reverse)
 
 
 def _common(
@@ -81,14 +69,14 @@ def _plain_scan(u: Tensor, step: Tensor, a: Tensor, b: Tensor, c: Tensor, revers
 class _SelectiveScan(torch.autograd.Function):
     """:func:`_plain_scan` with one step of all chunks at a time, which a processor's cache holds.
 
-    Beside the result it returns what the backward keeps with the inputs: the states in which
-    chunks start, (..., n, N, D), and all decays, (T, ..., n, N, D).
+    Kept for the backward are, beside the inputs, the states in which chunks start,
+    (..., n, N, D), and all decays, (T, ..., n, N, D).
     """
 
     @staticmethod
     def forward(
-        u: Tensor, step: Tensor, a: Tensor, b: Tensor, c: Tensor, reverse: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        ctx: Any, u: Tensor, step: Tensor, a: Tensor, b: Tensor, c: Tensor, reverse: bool
+    ) -> Tensor:
         chunks = _Chunks(u, step, a, b, c, reverse)
         total = torch.zeros_like(chunks.decays[0])
         for t in chunks.order:
@@ -99,21 +87,14 @@ class _SelectiveScan(torch.autograd.Function):
         for t in chunks.order:
             chunks.advance(t, state, out=state)
             torch.sum(torch.mul(state, chunks.c[t], out=read), -2, keepdim=True, out=out[t])
-        return chunks.joined(out.squeeze(-2)), starts, chunks.decays
+        ctx.save_for_backward(u, step, a, b, c, starts, chunks.decays)
+        ctx.reverse = reverse
+        return chunks.joined(out.squeeze(-2))
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: tuple[Tensor, ...]) -> None:
-        *tensors, ctx.reverse = inputs
-        ctx.mark_non_differentiable(*output[1:])
-        ctx.set_materialize_grads(False)  # which would be zeros for these
-        ctx.save_for_backward(*tensors, *output[1:])
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
-        if grad is None:
-            return (None,) * 6
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         *inputs, starts, decays = ctx.saved_tensors
-        if is_differentiated() or is_transformed():
+        if is_differentiated():
             plain = partial(_plain_scan, reverse=ctx.reverse)
             return (*plain_backward(plain, inputs, grad), None)
         u, step, a, b, c = inputs

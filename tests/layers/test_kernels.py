@@ -13,6 +13,8 @@ import torch
 from support.compiled import check_compiled
 from support.paths import ROOT, python_path
 from torch import Tensor
+from torch.autograd import forward_ad, grad
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 pytest.importorskip("triton")
 
@@ -74,7 +76,7 @@ def test_gates_and_mix(dtype: torch.dtype, layout: str) -> None:
     gates = [leaf(*shape, scale=channels**-0.5) for shape in ((heads, channels), (heads,)) * 2]
     parameters = leaf(1), leaf(1), *gates, leaf(heads, dim), leaf(heads, dim)
     inputs = leaf(batch, tokens, channels), y, v, *parameters
-    compare(lambda *given: GateAndMix.apply(*given)[0], plain_gate_and_mix, inputs, dtype)
+    compare(GateAndMix.apply, plain_gate_and_mix, inputs, dtype)
 
 
 @on_gpu
@@ -118,15 +120,12 @@ def test_scale_on_chip(
 
 @on_gpu
 def test_the_plain_forms_are_the_layers(monkeypatch: pytest.MonkeyPatch) -> None:
-    import fdam_mm.layers.att_inv
-    import fdam_mm.layers.freq_scale
     from fdam_mm.layers import AttInv, FreqScale
     from fdam_mm.layers.kernels.att_inv import plain_gate_and_mix
     from fdam_mm.layers.kernels.freq_scale import plain_scale
     from fdam_mm.layers.kernels.routing import plain_route
 
-    for room in (fdam_mm.layers.att_inv, fdam_mm.layers.freq_scale):
-        monkeypatch.setattr(room, "can_use_kernels", lambda x: False)
+    layers_with_kernels(monkeypatch, False)
     torch.manual_seed(0)
     layer = FreqScale(20, groups=4, mlp_ratio=0.5).to(DEVICE)
     x = torch.randn(2, 20, 6, 9, device=DEVICE)
@@ -137,7 +136,7 @@ def test_the_plain_forms_are_the_layers(monkeypatch: pytest.MonkeyPatch) -> None
         routing = plain_route(mean, fc1.weight, act.scale, act.bias, fc2.weight)
         routing = routing.unflatten(1, (4, -1))
         maps = x.permute(0, 2, 3, 1)
-        out = plain_scale(maps, routing, layer.bases, hw=(6, 9), dtype=torch.float32)
+        out = plain_scale(maps, routing, layer.bases, None, None, (6, 9), torch.float32)
         assert_equal(out.permute(0, 3, 1, 2), layer(x), torch.float32)
 
         mixer = AttInv(24, 3, gamma_init=0.5).to(DEVICE)
@@ -209,7 +208,6 @@ def test_switched_off() -> None:
 def test_any_dimensions_before_the_tokens(
     shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import fdam_mm.layers.att_inv
     from fdam_mm.layers import AttInv
 
     torch.manual_seed(0)
@@ -223,17 +221,15 @@ def test_any_dimensions_before_the_tokens(
         (first,) = torch.autograd.grad(out.square().sum(), x, create_graph=True)
         return [out, first, *torch.autograd.grad(first.square().sum(), x)]
 
-    monkeypatch.setattr(fdam_mm.layers.att_inv, "can_use_kernels", lambda x: False)
+    layers_with_kernels(monkeypatch, False)
     expected = twice()
-    monkeypatch.setattr(fdam_mm.layers.att_inv, "can_use_kernels", lambda x: True)
+    layers_with_kernels(monkeypatch, True)
     for found, wanted in zip(twice(), expected, strict=True):
         assert_equal(found, wanted, torch.float32)
 
 
 @on_gpu
 def test_the_layers_with_kernels_equal_those_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    import fdam_mm.layers.att_inv
-    import fdam_mm.layers.freq_scale
     from fdam_mm.layers import AttInvAttention, FreqScale
 
     torch.manual_seed(0)
@@ -251,15 +247,19 @@ def test_the_layers_with_kernels_equal_those_without(monkeypatch: pytest.MonkeyP
         parameters = [*attention.parameters(), *scaling.parameters()]
         return [out, *torch.autograd.grad(out.square().mean(), parameters)]
 
-    rooms = (fdam_mm.layers.att_inv, fdam_mm.layers.freq_scale)
-    with monkeypatch.context() as patch:
-        for room in rooms:
-            patch.setattr(room, "can_use_kernels", lambda x: False)
-        expected = step()
-    for room in rooms:
-        monkeypatch.setattr(room, "can_use_kernels", lambda x: True)
+    layers_with_kernels(monkeypatch, False)
+    expected = step()
+    layers_with_kernels(monkeypatch, True)
     for found, wanted in zip(step(), expected, strict=True):
         assert_equal(found, wanted, torch.float32)
+
+
+def layers_with_kernels(monkeypatch: pytest.MonkeyPatch, on: bool) -> None:
+    import fdam_mm.layers.att_inv
+    import fdam_mm.layers.freq_scale
+
+    for room in (fdam_mm.layers.att_inv, fdam_mm.layers.freq_scale):
+        monkeypatch.setattr(room, "can_use_kernels", lambda x: on)
 
 
 class Block(torch.nn.Module):
@@ -279,14 +279,57 @@ class Block(torch.nn.Module):
 
 
 @on_gpu
-def test_compiled_in_one_graph_for_all_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    import fdam_mm.layers.att_inv
-    import fdam_mm.layers.freq_scale
-
+@pytest.mark.parametrize("transform", ["grad", "vmap", "jacobian", "forward mode"])
+def test_transformed(transform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only the plain forms serve reaches them, also where a layer asks for its kernels."""
     torch.manual_seed(0)
     block = Block().to(DEVICE)
-    for room in (fdam_mm.layers.att_inv, fdam_mm.layers.freq_scale):
-        monkeypatch.setattr(room, "can_use_kernels", lambda x: True)
+    x, tangent = torch.randn(2, 2, 12, 32, device=DEVICE).unbind()
+
+    def loss(x: Tensor) -> Tensor:
+        return block(x, (3, 4)).square().mean()
+
+    def forward_mode() -> Tensor:
+        with forward_ad.dual_level():
+            return forward_ad.unpack_dual(loss(forward_ad.make_dual(x, tangent))).tangent
+
+    results = {
+        "grad": lambda: torch.func.grad(loss)(x),
+        "vmap": lambda: torch.func.vmap(loss)(x[:, None]),
+        "jacobian": lambda: torch.func.jacrev(lambda x: block(x, (3, 4))[0, 0, :4])(x),
+        "forward mode": forward_mode,
+    }
+    with sdpa_kernel(SDPBackend.MATH):  # others have no forward mode
+        layers_with_kernels(monkeypatch, False)
+        expected = results[transform]()
+        layers_with_kernels(monkeypatch, True)
+        assert_equal(results[transform](), expected, torch.float32)
+
+
+@on_gpu
+def test_a_backward_under_autocast_is_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fdam_mm.layers import AttInv, FreqScale
+
+    torch.manual_seed(0)
+    mixer = AttInv(32, 2, gamma_init=0.5).to(DEVICE)
+    scaling = FreqScale(32, groups=4, mlp_ratio=0.5).to(DEVICE)
+    torch.nn.init.normal_(scaling.bases)
+    layers_with_kernels(monkeypatch, True)
+    x, v, y = torch.randn(3, 2, 12, 32, device=DEVICE).unbind()
+    total = scaling(mixer(x, v, y), (3, 4)).square().sum()
+    parameters = [*mixer.parameters(), *scaling.parameters()]
+    expected = grad(total, parameters, retain_graph=True)
+    with torch.autocast(DEVICE, torch.bfloat16):
+        found = grad(total, parameters)
+    for of_parameter, wanted in zip(found, expected, strict=True):
+        assert_equal(of_parameter, wanted, torch.float32)
+
+
+@on_gpu
+def test_compiled_in_one_graph_for_all_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    block = Block().to(DEVICE)
+    layers_with_kernels(monkeypatch, True)
     torch._dynamo.reset()
     compiled = torch.compile(block, fullgraph=True, dynamic=True, backend="aot_eager")
     before = torch._dynamo.utils.counters["stats"]["unique_graphs"]

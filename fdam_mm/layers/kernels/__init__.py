@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..compiling import constant_when_compiled
-from ..fused import is_exporting, is_in_forward_mode, is_recorded, is_transformed
+from ..fused import is_exporting, is_in_forward_mode, is_transformed, run
 from .launch import in_float32
 
 LARGEST_SIDE = 32  # of a grid that fits on chip
@@ -26,8 +26,8 @@ def use_kernels(on: bool | None = True) -> None:
 
     At first, and after None, they are on for GPUs on which they were measured: those of compute
     capability 9.0. Switched on they serve all from 8.0, where they can: CUDA tensors of at most 32
-    bits, outside exports and function transforms, FreqScale on grids of at most 32 x 32. All else
-    is computed as without them.
+    bits, outside exports, function transforms and forward mode, FreqScale on grids of at most
+    32 x 32. All else is computed as without them.
 
     Raises:
         ModuleNotFoundError: They are switched on and triton is not installed.
@@ -61,7 +61,7 @@ def can_use_kernels(x: Tensor) -> bool:
         return False
     if not torch.compiler.is_compiling():
         is_ordinary = type(x) in (Tensor, torch.nn.Parameter)
-        if not is_ordinary or is_transformed():
+        if not is_ordinary or is_transformed() or is_in_forward_mode():
             return False
     return _serve(x.device, _state["on"])
 
@@ -75,16 +75,18 @@ def gate_and_mix(x: Tensor, y: Tensor, v: Tensor, *parameters: Tensor) -> Tensor
     x, exact = x.contiguous(), in_float32(parameters)
     if torch.compiler.is_compiling():
         return _operators().gate_and_mix(x, y, v, exact)[0]
-    from .att_inv import GateAndMix
+    from .att_inv import GateAndMix, gate_and_mix_forward, plain_gate_and_mix
 
-    return _run(GateAndMix, x, y, v, *exact)[0]
+    return run(
+        GateAndMix, lambda *t: gate_and_mix_forward(*t)[0], plain_gate_and_mix, x, y, v, *exact
+    )
 
 
 def route(mean: Tensor, *parameters: Tensor) -> Tensor:
     """See :func:`.routing.plain_route`."""
-    from .routing import Route
+    from .routing import Route, plain_route, routed
 
-    return _run(Route, mean, *in_float32(parameters))
+    return run(Route, routed, plain_route, mean, *in_float32(parameters))
 
 
 def scale(
@@ -103,18 +105,12 @@ def scale(
     inputs = (x, routing, bases.float(), weight, shortcut, hw, dtype)
     if torch.compiler.is_compiling():
         return _operators().scale_maps(*inputs)
-    from .freq_scale import ScaleOnChip
+    from .freq_scale import ScaleOnChip, plain_scale, scale_maps
 
-    return _run(ScaleOnChip, *inputs)
+    return run(ScaleOnChip, scale_maps, plain_scale, *inputs)
 
 
 def _operators() -> Any:
     from . import operators
 
     return operators
-
-
-def _run(function: type[torch.autograd.Function], *inputs: Any) -> Any:
-    """``function.apply``, or without autograd's part where nothing is differentiated."""
-    recorded = is_recorded([t for t in inputs if isinstance(t, Tensor)])
-    return (function.apply if recorded or is_in_forward_mode() else function.forward)(*inputs)

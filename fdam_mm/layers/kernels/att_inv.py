@@ -13,7 +13,8 @@ import triton.language as tl
 from torch import Tensor
 
 from ..att_inv import HIGH_GATE_OFFSET, high_gate
-from ..fused import is_differentiated, plain_backward, plain_jvp
+from ..autocast import float32_island
+from ..fused import is_differentiated, plain_backward
 from .launch import on_device_of
 from .tanh import tanh
 
@@ -144,44 +145,42 @@ def mix_backward(
 
 
 class GateAndMix(torch.autograd.Function):
-    """:func:`plain_gate_and_mix` on a GPU, and the gates' logits; ``apply`` takes its arguments.
+    """:func:`plain_gate_and_mix` on a GPU; ``apply`` takes the arguments of
+    :func:`gate_and_mix_forward`."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Tensor) -> Tensor:
+        out, logits = gate_and_mix_forward(*inputs)
+        ctx.save_for_backward(*inputs, logits)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        *inputs, logits = ctx.saved_tensors
+        with float32_island(grad):
+            if is_differentiated():
+                return plain_backward(plain_gate_and_mix, inputs, grad)
+            return gate_and_mix_backward(grad, logits, *inputs)
+
+
+def gate_and_mix_forward(
+    x: Tensor, y: Tensor, v: Tensor, *parameters: Tensor
+) -> tuple[Tensor, Tensor]:
+    """:func:`plain_gate_and_mix` on a GPU, and the gates' logits (B, N, 2 h).
 
     x is contiguous, and the parameters are in float32.
     """
-
-    @staticmethod
-    def forward(x: Tensor, y: Tensor, v: Tensor, *parameters: Tensor) -> tuple[Tensor, Tensor]:
-        batch, per_image, heads, dim = y.shape
-        tokens = batch * per_image
-        out = torch.empty(y.shape, dtype=y.dtype, device=y.device)
-        logits, gates = torch.empty(2, batch, per_image, 2 * heads, device=y.device).unbind()
-        with on_device_of(y):
-            mix_forward[(triton.cdiv(tokens, FORWARD_TOKENS),)](
-                x, y, v, *(p.contiguous() for p in parameters), logits, gates, out,
-                tokens, per_image, *y.stride(), *v.stride(),
-                **forward_constants(heads, dim, exact=y.dtype == torch.float32),
-            )  # fmt: skip
-        return out, logits
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
-        ctx.save_for_backward(*inputs, output[1])
-        ctx.save_for_forward(*inputs)
-        ctx.mark_non_differentiable(output[1])
-        ctx.set_materialize_grads(False)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor | None, _: Tensor | None) -> tuple[Tensor | None, ...]:
-        *inputs, logits = ctx.saved_tensors
-        if grad is None:
-            return (None,) * len(inputs)
-        if is_differentiated():
-            return plain_backward(plain_gate_and_mix, inputs, grad)
-        return gate_and_mix_backward(grad, logits, *inputs)
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor, None]:
-        return plain_jvp(plain_gate_and_mix, ctx.saved_tensors, tangents), None
+    batch, per_image, heads, dim = y.shape
+    tokens = batch * per_image
+    out = torch.empty(y.shape, dtype=y.dtype, device=y.device)
+    logits, gates = torch.empty(2, batch, per_image, 2 * heads, device=y.device).unbind()
+    with on_device_of(y):
+        mix_forward[(triton.cdiv(tokens, FORWARD_TOKENS),)](
+            x, y, v, *(p.contiguous() for p in parameters), logits, gates, out,
+            tokens, per_image, *y.stride(), *v.stride(),
+            **forward_constants(heads, dim, exact=y.dtype == torch.float32),
+        )  # fmt: skip
+    return out, logits
 
 
 def forward_constants(heads: int, dim: int, exact: bool) -> dict[str, Any]:

@@ -3,24 +3,25 @@
 Legend of the shape comments: B batch, P prefix tokens, N = H * W, C channels, G groups, f filters.
 """
 
-from functools import partial
 from typing import Any
 
 import torch
 import triton
 from torch import Tensor
 
-from ..fused import is_differentiated, keep_inputs, plain_backward, plain_jvp
+from ..autocast import float32_island
+from ..fused import is_differentiated, plain_backward
 from .freq_scale_kernels import scale, scale_backward
 from .freq_scale_tiles import constants, launch_options
 from .launch import on_device_of
 
 
 class ScaleOnChip(torch.autograd.Function):
-    """:func:`plain_scale` on a GPU; ``apply`` takes its arguments, by position."""
+    """:func:`scale_maps`; ``apply`` takes its arguments, by position."""
 
     @staticmethod
     def forward(
+        ctx: Any,
         x: Tensor,
         routing: Tensor,
         bases: Tensor,
@@ -29,38 +30,52 @@ class ScaleOnChip(torch.autograd.Function):
         hw: tuple[int, int],
         dtype: torch.dtype,
     ) -> Tensor:
-        out = torch.empty(x.shape, dtype=dtype, device=x.device)
-        _copy_prefix(out, x, gamma, shortcut, hw)
-        maps, out_maps = _maps(x, hw), _maps(out, hw)
-        added = maps if shortcut is None else _maps(shortcut, hw)
-        options, grid = _launch("scale", maps, bases)
-        with on_device_of(x):
-            scale[grid](
-                maps, out_maps, added, bases if gamma is None else gamma.contiguous(),
-                routing.contiguous(), bases.contiguous(),
-                *constants(*hw, bases.shape[2], x.device), *hw, maps.shape[3], bases.shape[1],
-                *maps.stride(), *added.stride(), *out_maps.stride(),
-                SHORTCUT=shortcut is not None, GAMMA=gamma is not None, **options,
-            )  # fmt: skip
-        return out
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
-        keep_inputs(ctx, inputs[:5], output)
-        ctx.plain = partial(plain_scale, hw=inputs[5], dtype=inputs[6])
-        ctx.hw = inputs[5]
+        ctx.save_for_backward(x, routing, bases, gamma)
+        ctx.hw, ctx.added = hw, None if shortcut is None else shortcut.dtype
+        return scale_maps(x, routing, bases, gamma, shortcut, hw, dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        if is_differentiated():
-            return *plain_backward(ctx.plain, ctx.saved_tensors, grad), None, None
-        x, routing, bases, gamma, shortcut = ctx.saved_tensors
-        grads = scale_maps_backward(grad, x, routing, bases, gamma, ctx.hw)
-        return *grads, None if shortcut is None else grad.to(shortcut.dtype), None, None
+        hw = ctx.hw
+        x, routing, bases, gamma = ctx.saved_tensors
+        with float32_island(grad):
+            if is_differentiated():
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
-        return plain_jvp(ctx.plain, ctx.saved_tensors, tangents[:5])
+                def plain(
+                    x: Tensor, routing: Tensor, bases: Tensor, gamma: Tensor | None
+                ) -> Tensor:
+                    return plain_scale(x, routing, bases, gamma, None, hw, grad.dtype)
+
+                grads = plain_backward(plain, (x, routing, bases, gamma), grad)
+            else:
+                grads = scale_maps_backward(grad, x, routing, bases, gamma, hw)
+        return *grads, None if ctx.added is None else grad.to(ctx.added), None, None
+
+
+def scale_maps(
+    x: Tensor,
+    routing: Tensor,
+    bases: Tensor,
+    gamma: Tensor | None,
+    shortcut: Tensor | None,
+    hw: tuple[int, int],
+    dtype: torch.dtype,
+) -> Tensor:
+    """:func:`plain_scale` on a GPU."""
+    out = torch.empty(x.shape, dtype=dtype, device=x.device)
+    _copy_prefix(out, x, gamma, shortcut, hw)
+    maps, out_maps = _maps(x, hw), _maps(out, hw)
+    added = maps if shortcut is None else _maps(shortcut, hw)
+    options, grid = _launch("scale", maps, bases)
+    with on_device_of(x):
+        scale[grid](
+            maps, out_maps, added, bases if gamma is None else gamma.contiguous(),
+            routing.contiguous(), bases.contiguous(),
+            *constants(*hw, bases.shape[2], x.device), *hw, maps.shape[3], bases.shape[1],
+            *maps.stride(), *added.stride(), *out_maps.stride(),
+            SHORTCUT=shortcut is not None, GAMMA=gamma is not None, **options,
+        )  # fmt: skip
+    return out
 
 
 def _maps(x: Tensor, hw: tuple[int, int]) -> Tensor:
@@ -134,9 +149,8 @@ def plain_scale(
     x: Tensor,
     routing: Tensor,
     bases: Tensor,
-    gamma: Tensor | None = None,
-    shortcut: Tensor | None = None,
-    *,
+    gamma: Tensor | None,
+    shortcut: Tensor | None,
     hw: tuple[int, int],
     dtype: torch.dtype,
 ) -> Tensor:

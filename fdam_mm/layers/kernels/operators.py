@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .att_inv import GateAndMix, gate_and_mix_backward
-from .freq_scale import ScaleOnChip, scale_maps_backward
+from . import freq_scale
+from .att_inv import gate_and_mix_backward, gate_and_mix_forward
 
 
 @torch.library.custom_op("fdam_mm::gate_and_mix", mutates_args=())
 def gate_and_mix(x: Tensor, y: Tensor, v: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
     """See :func:`.att_inv.plain_gate_and_mix`; the mix, and the logits of the gates."""
-    return list(GateAndMix.forward(x, y, v, *parameters))
+    return list(gate_and_mix_forward(x, y, v, *parameters))
 
 
 @gate_and_mix.register_fake
@@ -63,7 +63,7 @@ def scale_maps(
     dtype: torch.dtype,
 ) -> Tensor:
     """See :func:`.freq_scale.plain_scale`."""
-    return ScaleOnChip.forward(x, routing, bases, gamma, shortcut, (hw[0], hw[1]), dtype)
+    return freq_scale.scale_maps(x, routing, bases, gamma, shortcut, (hw[0], hw[1]), dtype)
 
 
 @scale_maps.register_fake
@@ -88,7 +88,7 @@ def _scale_maps_backward(
     gamma: Tensor | None,
     hw: Sequence[int],
 ) -> list[Tensor]:
-    grads = scale_maps_backward(grad, x, routing, bases, gamma, (hw[0], hw[1]))
+    grads = freq_scale.scale_maps_backward(grad, x, routing, bases, gamma, (hw[0], hw[1]))
     return [g for g in grads if g is not None]
 
 

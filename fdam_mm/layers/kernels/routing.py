@@ -7,7 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..fused import is_differentiated, keep_inputs, plain_backward, plain_jvp
+from ..autocast import float32_island
+from ..fused import is_differentiated, plain_backward
 from .launch import on_device_of
 from .tanh import tanh
 
@@ -42,43 +43,48 @@ def route(
 
 
 class Route(torch.autograd.Function):
-    """:func:`plain_route` on a GPU; ``apply`` takes its arguments, all in float32."""
+    """:func:`routed`; ``apply`` takes its arguments."""
 
     @staticmethod
-    def forward(
-        mean: Tensor, first: Tensor, scale: Tensor, bias: Tensor, second: Tensor
-    ) -> Tensor:
-        batch, channels = mean.shape
-        out = torch.empty(batch, second.shape[0], device=mean.device)
-        with on_device_of(mean):
-            route[(batch,)](
-                mean.contiguous(), first.contiguous(), scale, bias, second.contiguous(), out,
-                C=channels, HIDDEN=first.shape[0], OUT=second.shape[0],
-                PADDED=triton.next_power_of_2(first.shape[0]), BLOCK=BLOCK,
-            )  # fmt: skip
-        return out
-
-    setup_context = staticmethod(keep_inputs)
+    def forward(ctx: Any, *inputs: Tensor) -> Tensor:
+        ctx.save_for_backward(*inputs)
+        return routed(*inputs)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        mean, first, scale, bias, second = ctx.saved_tensors
-        if is_differentiated():
-            return plain_backward(plain_route, ctx.saved_tensors, grad)
-        relu = torch.relu(mean @ first.t())  # (B, hidden)
-        squared = relu.square()
-        hidden = scale * squared + bias
-        grad = grad * (1 - torch.tanh(hidden @ second.t()).square())  # (B, G * f)
-        grad_hidden = grad @ second
-        grad_before = grad_hidden * (2 * scale * relu)
-        grad_scale = (grad_hidden * squared).sum().view_as(scale)
-        grad_bias = grad_hidden.sum().view_as(bias)
-        grad_weights = grad_before.t() @ mean, grad.t() @ hidden
-        return grad_before @ first, grad_weights[0], grad_scale, grad_bias, grad_weights[1]
+        with float32_island(grad):
+            if is_differentiated():
+                return plain_backward(plain_route, ctx.saved_tensors, grad)
+            return _grads(grad, *ctx.saved_tensors)
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
-        return plain_jvp(plain_route, ctx.saved_tensors, tangents)
+
+def routed(mean: Tensor, first: Tensor, scale: Tensor, bias: Tensor, second: Tensor) -> Tensor:
+    """:func:`plain_route` on a GPU; all in float32."""
+    batch, channels = mean.shape
+    out = torch.empty(batch, second.shape[0], device=mean.device)
+    with on_device_of(mean):
+        route[(batch,)](
+            mean.contiguous(), first.contiguous(), scale, bias, second.contiguous(), out,
+            C=channels, HIDDEN=first.shape[0], OUT=second.shape[0],
+            PADDED=triton.next_power_of_2(first.shape[0]), BLOCK=BLOCK,
+        )  # fmt: skip
+    return out
+
+
+def _grads(
+    grad: Tensor, mean: Tensor, first: Tensor, scale: Tensor, bias: Tensor, second: Tensor
+) -> tuple[Tensor, ...]:
+    """Gradients of the inputs of :func:`plain_route`."""
+    relu = torch.relu(mean @ first.t())  # (B, hidden)
+    squared = relu.square()
+    hidden = scale * squared + bias
+    grad = grad * (1 - torch.tanh(hidden @ second.t()).square())  # (B, G * f)
+    grad_hidden = grad @ second
+    grad_before = grad_hidden * (2 * scale * relu)
+    grad_scale = (grad_hidden * squared).sum().view_as(scale)
+    grad_bias = grad_hidden.sum().view_as(bias)
+    grad_weights = grad_before.t() @ mean, grad.t() @ hidden
+    return grad_before @ first, grad_weights[0], grad_scale, grad_bias, grad_weights[1]
 
 
 def plain_route(
