@@ -16,7 +16,7 @@ from torch import Tensor
 from .autocast import float32_island
 from .fourier import FourierGrid
 from .fused import is_differentiated, plain_backward, run
-from .residual import new_residual, residual
+from .residual import add_residual, residual
 
 CACHED = 2**17  # numbers of maps: half a MiB, of which a CPU needs two or so at once
 
@@ -76,7 +76,8 @@ def _grads(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Gradients of the map, the filter and γ."""
     width = x.shape[2]
-    grad_x, grad_stored = new_residual(grad, gamma, None), torch.empty_like(stored)
+    grad_x = torch.empty_like(x, memory_format=torch.contiguous_format)
+    grad_stored = torch.empty_like(stored)
     filters = stored if gamma is None else stored * gamma[:, None, None]
     columns = grid.even_cols * _column_counts(grid.even_cols, width)[:, None]
     for images in _images(x):
@@ -87,7 +88,8 @@ def _grads(
             grad_stored[images, part] = grid.all_rows.t() @ (along @ columns)
             of_grad.mul_(resize(filters[images, part], grid))
             grads[:, part] = _back(of_grad, width)
-        grad_x[images] += _channels_last(grads)
+        _channels_last(grads, out=grad_x[images])
+    add_residual(grad_x, grad, gamma, None)
     if gamma is None:
         return grad_x, grad_stored, None
     grad_gamma = (grad * x).sum((0, 1, 2)) + (grad_stored * stored).sum((0, 2, 3))
@@ -97,22 +99,22 @@ def _grads(
 def _add_filtered(
     x: Tensor, stored: Tensor, gamma: Tensor | None, shortcut: Tensor | None, grid: FourierGrid
 ) -> Tensor:
-    out = new_residual(x, gamma, shortcut)
+    out = torch.empty_like(x, memory_format=torch.contiguous_format)
     filters = stored if gamma is None else stored * gamma[:, None, None]
     for images in _images(x):
         maps = _channels_first(x[images])
         for part in _parts(maps):
             spectrum = _forth(maps[:, part]).mul_(resize(filters[images, part], grid))
             maps[:, part] = _back(spectrum, x.shape[2])
-        out[images] += _channels_last(maps)
-    return out
+        _channels_last(maps, out=out[images])
+    return add_residual(out, x, gamma, shortcut)
 
 
 def _plain(
     x: Tensor, stored: Tensor, gamma: Tensor | None, shortcut: Tensor | None, grid: FourierGrid
 ) -> Tensor:
     spectrum = _forth(_channels_first(x))
-    filtered = _channels_last(_back(spectrum * resize(stored, grid), x.shape[2]))
+    filtered = _back(spectrum * resize(stored, grid), x.shape[2]).permute(0, 2, 3, 1)
     return residual(x + filtered, gamma, shortcut)
 
 
@@ -137,9 +139,12 @@ def _channels_first(x: Tensor) -> Tensor:
     return _transposed(x.flatten(1, 2)).unflatten(2, x.shape[1:3])
 
 
-def _channels_last(x: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, H, W, C), in new memory."""
-    return _transposed(x.flatten(2)).unflatten(1, x.shape[2:])
+def _channels_last(x: Tensor, out: Tensor) -> None:
+    """(B, C, H, W) -> (B, H, W, C), written to ``out``."""
+    if x.shape[0] == 1:
+        out[0].flatten(0, 1).copy_(x[0].flatten(1).t())
+    else:
+        out.copy_(x.permute(0, 2, 3, 1))
 
 
 def _transposed(x: Tensor) -> Tensor:

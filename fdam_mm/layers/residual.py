@@ -18,3 +18,9 @@ def new_residual(x: Tensor, gamma: Tensor | None, shortcut: Tensor | None) -> Te
     if shortcut is None:
         return torch.mul(x, gamma, out=out)
     return torch.addcmul(shortcut, x, gamma, out=out)
+
+
+def add_residual(out: Tensor, x: Tensor, gamma: Tensor | None, shortcut: Tensor | None) -> Tensor:
+    """``out + residual(x, gamma, shortcut)``, written to ``out``."""
+    out = out.add_(x) if gamma is None else out.addcmul_(x, gamma)
+    return out if shortcut is None else out.add_(shortcut)
