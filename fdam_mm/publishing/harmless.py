@@ -2,7 +2,7 @@
 
 mmengine takes a ``type`` that it does not know for a dotted path, imports it and calls it with
 the rest of the dict: ``dict(type="subprocess.Popen", args=...)`` would run. It imports the package
-of a ``_scope_``, and some classes of the toolkits ``eval`` a setting.
+of a ``_scope_``, and some classes of the toolkits ``eval`` a setting or fetch by themselves.
 """
 
 import re
@@ -16,6 +16,7 @@ from fdam_mm.errors import ConfigError
 from fdam_mm.toolkits.registration import TOOLKITS, register_toolkit
 from fdam_mm.training.walk import walk
 
+from .fetchers import fetcher_of
 from .portable import is_absolute
 
 _TYPES = ("type", "of")  # settings that name what is built; "of" is WithFDAM's
@@ -27,7 +28,7 @@ _SEEN = 80  # characters of a value in a message
 
 
 def require_harmless(config: dict[str, Any], origin: str) -> None:
-    """See that every setting is text, a number or a registered type.
+    """See that every setting is text, a number or a registered type, which fetches nothing.
 
     Text must have no quotes or brackets, no absolute path, address or way upwards, and must not
     name Python's modules; the names of classes are free.
@@ -59,7 +60,10 @@ def _problem(key: str, value: Any, scope: str) -> str:
     if name == "_scope_":
         return "" if value in _SCOPES else f"expected one of {', '.join(_SCOPES)}"
     if name in _TYPES:
-        return "" if _is_a_type(value, scope) else "expected the name of a registered type"
+        if not _is_a_type(value, scope):
+            return "expected the name of a registered type"
+        found = next(filter(None, map(fetcher_of, _kinds(value, scope))), None)
+        return f"which fetches by itself ({found}); expected a type that does not" if found else ""
     if name.endswith("classes") and last.isdecimal():  # one in a list of names
         return ""
     if is_absolute(value) or ".." in value.split("/"):
@@ -78,18 +82,23 @@ def _is_a_type(name: str, scope: str) -> bool:
     Short names that are not registered, as mmcv's "nms", are found by the toolkits among their
     own; one of a module would be imported.
     """
-    of, _, bare = name.rpartition(".")
+    bare = name.rpartition(".")[2]
     if not re.fullmatch(r"[^\W\d]\w*", bare):
         return False
-    if of:
-        return of in _SCOPES and bare in _registered(of)
-    return any(bare in _registered(s) for s in ("mmengine", scope)) or find_spec(bare) is None
+    return bool(_kinds(name, scope)) or ("." not in name and find_spec(bare) is None)
 
 
-def _registered(scope: str) -> set[str]:
+def _kinds(name: str, scope: str) -> list[Any]:
+    """The registered classes and functions that it may stand for."""
+    of, _, bare = name.rpartition(".")
+    scopes = [s for s in _SCOPES if s == of] if of else ["mmengine", scope]
+    return [kind for s in scopes for kind in _registered(s, bare)]
+
+
+def _registered(scope: str, name: str) -> list[Any]:
     if scope in TOOLKITS:
         register_toolkit(scope)
     roots = [found for found in vars(registry).values() if isinstance(found, Registry)]
     if scope != "mmengine":
         roots = [root.children[scope] for root in roots if scope in root.children]
-    return {name for found in roots for name in found.module_dict}
+    return [found.module_dict[name] for found in roots if name in found.module_dict]

@@ -9,7 +9,9 @@ import pytest
 
 from fdam_mm.apis import load_model
 from fdam_mm.errors import ConfigError
+from fdam_mm.publishing.fetchers import fetcher_of
 from fdam_mm.publishing.harmless import require_harmless
+from fdam_mm.toolkits.registration import TOOLKITS, register_toolkit
 
 
 def config(**settings: Any) -> dict[str, Any]:
@@ -35,12 +37,28 @@ def config(**settings: Any) -> dict[str, Any]:
         dict(test_dataloader=dict(dataset=dict(ann_file="http://127.0.0.1/x"))),
         dict(test_dataloader=dict(dataset=dict(data_root="~/x"))),
         dict(model=dict(type=len)),
+        dict(model=dict(language_model=dict(type="mmdet.BertModel", name="you/model"))),
+        dict(model=dict(head=dict(type="mmdet.ATSSVLFusionHead", lang_model_name="you/model"))),
+        dict(test_pipeline=[dict(type="mmdet.RandomSamplingNegPos", tokenizer_name="you/model")]),
     ],
     ids=lambda settings: json.dumps(settings, default=str)[:60],
 )
 def test_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"x\.json: config\..* expected"):
         require_harmless(config(**settings), "x.json")
+
+
+def test_few_types_fetch() -> None:
+    """Of all that are registered; what their code calls may lie in another function or class."""
+    from mmengine import registry
+
+    for toolkit in TOOLKITS:
+        register_toolkit(toolkit)
+    roots = [found for found in vars(registry).values() if isinstance(found, registry.Registry)]
+    kinds = [r.module_dict.values() for root in roots for r in (root, *root.children.values())]
+    found = {kind.__name__ for each in kinds for kind in each if fetcher_of(kind)}
+    known = {"ATSSVLFusionHead", "BertModel", "GLIP", "GroundingDINO", "RandomSamplingNegPos"}
+    assert found == known
 
 
 def test_scope() -> None:
