@@ -1,4 +1,4 @@
-"""``fdam export``: write a trained segmentor as ONNX, checked against torch."""
+"""``fdam export``: write a trained model as ONNX, checked against torch."""
 
 import argparse
 import re
@@ -11,7 +11,7 @@ from fdam_mm.errors import UsageError
 from .arguments import add_model_argument, parser
 from .errors import clear_errors
 
-_DESCRIPTION = """Write a trained segmentor as ONNX, with a JSON for fdam_mm.runtime beside it.
+_DESCRIPTION = """Write a trained model as ONNX, with a JSON for fdam_mm.runtime beside it.
 
 It is run in onnxruntime and compared with torch before anything is written."""
 _EXAMPLE = """COMMAND work_dirs/nuts nuts.onnx --check photos/

@@ -11,6 +11,7 @@ from mmengine.registry import DATASETS, METRICS
 
 from fdam_mm.apis.predicting import predict
 from fdam_mm.errors import UsageError
+from fdam_mm.report.collecting import iou
 from fdam_mm.report.confusion import confusion_of_pixels
 from fdam_mm.runtime import Model, load
 from fdam_mm.toolkits.quiet import quiet
@@ -47,7 +48,7 @@ def _mean_iou(model: Any, runtime: Model, most: int | None) -> dict[str, Any]:
         pictures += 1
     if not pictures:
         raise UsageError("the config's test data have no picture: nothing can be measured")
-    torch_miou, onnx_miou = map(_miou, counts)
+    torch_miou, onnx_miou = (float(100 * np.nanmean(iou(count))) for count in counts)
     return dict(
         name="mIoU",
         pictures=pictures,
@@ -112,10 +113,3 @@ def _as_sample(sample: Any, result: Any) -> dict[str, Any]:
     if result.rles is not None:
         instances["masks"] = result.rles
     return dict(img_id=sample.img_id, ori_shape=sample.ori_shape, pred_instances=instances)
-
-
-def _miou(counts: np.ndarray) -> float:
-    """Percent; the mean over the classes that are there, as mmseg's."""
-    inside = np.diag(counts).astype(float)
-    union = counts.sum(0) + counts.sum(1) - inside
-    return float(100 * (inside[union > 0] / union[union > 0]).mean())

@@ -6,10 +6,9 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from fdam_mm.apis.results.instances import InstanceResult
-from fdam_mm.apis.tiles.grid import TileGrid
 from fdam_mm.apis.tiles.instances import Found, merge
 
-from .model import Model, read
+from .model import Model, read, tiles_of
 
 
 class Instances(Model):
@@ -22,8 +21,7 @@ class Instances(Model):
         if tile is None:
             found = self._found(source.array, source.size, (0, 0), 0)
         else:
-            grid = TileGrid.over(source.size, tile, tile // 4 if overlap is None else overlap)
-            windows = grid.windows()
+            windows = tiles_of(source, tile, overlap).windows()
             parts = [
                 self._found(pixels, source.size, tuple(windows[index, :2].tolist()), index)
                 for index, pixels in source.windows(windows)

@@ -10,6 +10,7 @@ import numpy as np
 
 from fdam_mm.apis.picture import PixelPicture
 from fdam_mm.apis.results.base import Result
+from fdam_mm.apis.tiles.grid import TileGrid
 from fdam_mm.errors import ExportError, MissingFileError, PictureError
 
 from .description import Description, Size
@@ -73,6 +74,11 @@ class Model(ABC):
             return factor**2 * size[0] * size[1] / (graph[0] * graph[1])
 
         return max(self._sessions, key=filled)
+
+
+def tiles_of(picture: PixelPicture, tile: int, overlap: int | None) -> TileGrid:
+    """Tiles as :class:`Model` takes them."""
+    return TileGrid.over(picture.size, tile, tile // 4 if overlap is None else overlap)
 
 
 def read(picture: str | Path | np.ndarray) -> PixelPicture:

@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from fdam_mm.apis.results.oriented import OrientedResult
-from fdam_mm.apis.tiles.grid import TileGrid
 from fdam_mm.oriented.boxes import OrientedBoxes, join
 
-from .model import Model, read
+from .model import Model, read, tiles_of
 from .rotated_nms import rotated_nms
 
 _TILES = 0.1  # IoU above which boxes of several tiles are one, as mmrotate's
@@ -24,8 +23,7 @@ class Oriented(Model):
         if tile is None:
             found = self._found(source.array)
         else:
-            grid = TileGrid.over(source.size, tile, tile // 4 if overlap is None else overlap)
-            windows = grid.windows()
+            windows = tiles_of(source, tile, overlap).windows()
             parts = []
             for index, pixels in source.windows(windows):
                 part = self._found(pixels)

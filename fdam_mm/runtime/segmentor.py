@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 
 from fdam_mm.apis.results.segmentation import SegmentationResult
-from fdam_mm.apis.tiles.grid import TileGrid
 from fdam_mm.apis.tiles.segmentation import blend_rows
 
-from .model import Model, read
+from .model import Model, read, tiles_of
 
 
 class Segmentor(Model):
@@ -21,8 +20,7 @@ class Segmentor(Model):
         source = read(picture)
         labels = np.zeros(source.size, np.uint8 if len(self.description.classes) <= 256 else "u2")
         if tile is not None:
-            quarter = tile // 4 if overlap is None else overlap
-            grid = TileGrid.over(source.size, tile, quarter)
+            grid = tiles_of(source, tile, overlap)
             tiles = (self.logits(pixels) for _, pixels in source.windows(grid.windows()))
             blend_rows(tiles, grid, self._decide, labels)
         elif self.description.stride is None:
