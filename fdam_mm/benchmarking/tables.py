@@ -2,15 +2,17 @@
 
 In a text a table stands between ``<!-- bench: NAME -->`` and ``<!-- /bench -->``; it is the table
 of ``benchmarks/results/NAME.json``: times and memory, or errors. ``<!-- counts: NAME -->`` begins
-that of the operations and bytes of the same file.
+that of the operations and bytes of the same file, ``<!-- refusals: NAME -->`` that of what was
+refused.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .error_rows import error_rows
+from .exports import exports_table, refusals_table
 from .markdown import table
 from .profiles import profiles_table
 from .results import read_results
@@ -23,7 +25,7 @@ _MEMORY = {
 }
 _COUNTS = {"gflop": "GFLOP", "moved_mib": "MiB moved", "calls": "calls"}
 _TABLE = re.compile(
-    r"(?P<start> *<!-- (?P<kind>bench|counts): (?P<name>[\w-]+) -->\n).*?"
+    r"(?P<start> *<!-- (?P<kind>bench|counts|refusals): (?P<name>[\w-]+) -->\n).*?"
     r"(?P<end> *<!-- /(?P=kind) -->)",
     re.DOTALL,
 )
@@ -34,8 +36,7 @@ def with_tables(text: str, results: Path) -> str:
 
     def replaced(found: re.Match[str]) -> str:
         indent = " " * (len(found["start"]) - len(found["start"].lstrip()))
-        make = make_table if found["kind"] == "bench" else make_table_of_counts
-        lines = make(read_results(results / f"{found['name']}.json"))
+        lines = _MAKERS[found["kind"]](read_results(results / f"{found['name']}.json"))
         body = "".join(f"{indent}{line}".rstrip() + "\n" for line in lines)
         return found["start"] + body + found["end"]
 
@@ -76,6 +77,13 @@ def make_table_of_counts(results: Mapping[str, Any]) -> list[str]:
     return table(rows)
 
 
+_MAKERS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
+    "bench": make_table,
+    "counts": make_table_of_counts,
+    "refusals": lambda results: refusals_table(results["cases"]),
+}
+
+
 def _time_rows(cases: list[dict[str, Any]]) -> list[list[str]]:
     """Milliseconds, their ratios, and memory where it was measured."""
     names = list(cases[0]["variants"])
@@ -104,38 +112,6 @@ def _of_key(cases: list[dict[str, Any]], key: str) -> list[float]:
     """A figure of all variants, in the last of the cases that has it: the training step."""
     found = [c["variants"].values() for c in cases if key in next(iter(c["variants"].values()))]
     return [variant[key] for variant in found[-1]] if found else []
-
-
-def exports_table(cases: list[dict[str, Any]]) -> list[str]:
-    """A row for each export that ``benchmarks/export.py`` measured."""
-    lines = [
-        "| model, data | export | largest error over the largest value | pixels that change | "
-        "torch and onnxruntime |",
-        "|---|---|---|---|---|",
-    ]
-    for case in cases:
-        begin = f"| {case['model']}, {case['data']} | {_export(case)} |"
-        if "reason" in case:
-            lines.append(f"{begin} refused: {case['reason']} | | |")
-            continue
-        checked, metric = case["checked"], case["miou"]
-        both = [checked, case["openvino"]] if "openvino" in case else [checked]
-        errors = ", OpenVINO ".join(
-            f"{found['largest_error'] / found['largest_logit']:.1e}" for found in both
-        )
-        lines.append(
-            f"{begin} {errors} | {checked['changed']:.3%} of {checked['inputs']} pictures | "
-            f"{metric.get('name', 'mIoU')} {metric['torch']:.4g}, {metric['onnx']:.4g} on "
-            f"{metric['pictures']} pictures |"
-        )
-    return lines
-
-
-def _export(case: Mapping[str, Any]) -> str:
-    if case["way"] == "dynamic":
-        return "any size, fp32"
-    size = "{} x {}, ".format(*case["size"]) if case.get("size") else ""
-    return f"{size}{case['way']}"
 
 
 def _by_subject(cases: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

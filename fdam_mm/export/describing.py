@@ -1,10 +1,13 @@
 """What a runtime must know of a model, from its config."""
 
+import logging
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from fdam_mm.apis.building import reduces_zero_label, test_dataset
 from fdam_mm.errors import ConfigError, ExportError
@@ -33,11 +36,13 @@ def describe(
     """
     config, task = model.cfg, task_of(model)
     head = getattr(model, "decode_head", None)
+    if processing and task == "instances":
+        _require_instances(model.panoptic_fusion_head.test_cfg)
     scale, keep_ratio = _resizing(config) if processing else (None, True)
     mean, std, bgr_to_rgb = _normalisation(model)
     stride = window_stride(model)
     align_corners = bool(getattr(model, "align_corners", False))
-    if stride is not None and align_corners:
+    if processing and stride is not None and align_corners:
         raise ExportError(
             "the config predicts windows and has align_corners; expected one of them"
         )
@@ -74,6 +79,20 @@ def task_of(model: Any) -> str:
         f"{type(model).__name__} of {scope} cannot be exported; expected a segmentor of mmseg, "
         "Mask DINO or Oriented R-CNN"
     )
+
+
+def _require_instances(settings: Mapping[str, Any]) -> None:
+    """Of Mask DINO's results; raises ExportError where they are off."""
+    if not settings["instance_on"]:
+        raise ExportError(
+            "Mask DINO is exported to instances, and test_cfg has instance_on=False; expected "
+            "True, or export its queries: --raw"
+        )
+    if settings["panoptic_on"] or settings["semantic_on"]:
+        print_log(
+            "Mask DINO is exported to instances alone: its panoptic and semantic results are not",
+            "current", logging.WARNING,
+        )  # fmt: skip
 
 
 def _suppression(model: Any) -> Suppression:

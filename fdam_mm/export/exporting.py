@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -36,12 +36,12 @@ from .segmentor import RawSegmentor, Segmentor
 
 Precision = Literal["fp32", "fp16", "int8"]
 Runtime = Literal["openvino", "tensorrt"]
-_RAW: dict[str, Any] = {
+_RAW: dict[str, Callable[..., Core]] = {
     "segmentation": RawSegmentor,
     "instances": RawMaskDINO,
     "rotated": RawOriented,
 }
-_WHOLE: dict[str, Any] = {
+_WHOLE: dict[str, Callable[..., Core]] = {
     "segmentation": Segmentor,
     "instances": MaskDINOInstances,
     "rotated": Oriented,
@@ -159,8 +159,8 @@ def _where(
     image = torch.from_numpy(next(pictures_for(about, size, check)))
     names = parts(model, core_of(model, about, size), image)
     probed = core_of(model, about, size, names)
-    session = RUNTIMES[name](converted(probed, about, size, calibrate))
-    return first_difference(probed, session, image, names, BOUNDS[about.precision][0])
+    content = converted(probed, about, size, calibrate)
+    return first_difference(probed, content, name, image, names, BOUNDS[about.precision][0])
 
 
 def core_of(
@@ -218,6 +218,11 @@ def _refuse(
         raise ExportError(
             f"{type(model).__name__} has no export of any size: positions and proposals are "
             "constants of a size; name those that you need: --size HxW ..."
+        )
+    if task != "segmentation" and precision == "int8":
+        raise ExportError(
+            f"{type(model).__name__} has no export in int8: average precision fell where a "
+            "detector was measured (docs/export.md); take fp32, or try fp16"
         )
     if window_stride(model) is not None and (
         dynamic or (sizes and [*sizes] != default_sizes(model))

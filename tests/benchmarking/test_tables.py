@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 from support.tools import ROOT
 
+from fdam_mm.benchmarking.exports import exports_table, refusals_table
 from fdam_mm.benchmarking.profiles import kind_of, profiles_table
 from fdam_mm.benchmarking.results import read_results
 from fdam_mm.benchmarking.rule import largest_sides
-from fdam_mm.benchmarking.tables import exports_table, make_table, with_tables
+from fdam_mm.benchmarking.tables import make_table, with_tables
 from fdam_mm.errors import UsageError
 from fdam_mm.layers.forms import LARGEST_SIDES
 
 RESULTS = ROOT / "benchmarks/results"
 _ALL = (ROOT / "README.md", *ROOT.glob("docs/*.md"))
-TEXTS = [path for path in _ALL if re.search("<!-- (bench|counts): ", path.read_text())]
+TEXTS = [path for path in _ALL if re.search("<!-- (bench|counts|refusals): ", path.read_text())]
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
@@ -91,24 +92,31 @@ def test_ways_of_training_are_rows() -> None:
     assert lines[-1] == "`c`: A CPU, 1 thread, torch 2"
 
 
-def test_a_table_of_exports() -> None:
-    case = dict(model="fdam-a", data="camvid", way="fp16", size=[64, 96])
-    checked = dict(largest_error=0.5, largest_logit=10.0, changed=0.0125, inputs=4)
-    miou = dict(torch=47.123, onnx=47.0, pictures=9)
-    ap = dict(name="segm_mAP", torch=0.28312, onnx=0.25, pictures=9)
-    lines = exports_table(
-        [
-            dict(case, checked=checked, miou=miou),
-            dict(case, way="dynamic", reason="no symbols"),
-            dict(case, checked=checked, miou=ap, openvino={**checked, "largest_error": 0.2}),
-        ]
-    )
-    row = "| fdam-a, camvid | 64 x 96, fp16 | 5.0e-02 | 1.250% of 4 pictures | {} on 9 pictures |"
-    assert lines[2] == row.format("mIoU 47.12, 47")
-    assert lines[4] == row.format("segm_mAP 0.2831, 0.25").replace(
-        "e-02", "e-02, OpenVINO 2.0e-02"
-    )
-    assert lines[3] == "| fdam-a, camvid | any size, fp32 | refused: no symbols | | |"
+def test_tables_of_exports() -> None:
+    check = dict(largest_error=0.5, largest_logit=10.0, changed=0.0, inputs=3)
+    checks = dict(onnxruntime=check, openvino={**check, "largest_error": 0.2, "changed": 0.0125})
+    case = dict(model="ViT", data=None, precision="fp32", any_size=False, size=[64, 96])
+    metric = dict(name="segm_mAP", torch=0.28312, onnx=0.25, pictures=9)
+    nuts = dict(case, model="nuts", data="nuts", precision="int8", checks=checks, metric=metric)
+    refused = dict(case, model="S2ANet", reason="no operator | at all")
+    cases = [
+        dict(case, checks=checks, batch=None),
+        dict(case, checks=dict(onnxruntime=check, openvino=check), any_size=True, size=None,
+             batch=1),
+        refused,
+        dict(nuts, batch=1),
+        dict(refused, model="nuts", any_size=True),
+    ]  # fmt: skip
+    assert exports_table(cases)[2:] == [
+        "| ViT | fp32 | any and 1 | 64 x 96: 5.0e-02, 2.0e-02 | 5.0e-02, 5.0e-02 | "
+        "1.250% of 3 pictures | - |",
+        "| nuts, trained | int8 | 1 | 64 x 96: 5.0e-02, 2.0e-02 | - | 1.250% of 3 pictures | "
+        "segm_mAP 0.2831, 0.25 on 9 pictures |",
+    ]
+    assert refusals_table(cases)[2:] == [
+        "| S2ANet | `no operator \\| at all` |",
+        "| nuts, of any size | `no operator \\| at all` |",
+    ]
 
 
 @pytest.mark.parametrize(

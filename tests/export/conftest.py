@@ -4,34 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from support.export_models import segformer
 from torch import nn
-
-from fdam_mm.apis import load_model
-from fdam_mm.layers import AttInv, FreqScale
-
-SIZE = (64, 96)
-_STAGES = dict(
-    embed_dims=16, num_stages=2, num_layers=[1, 1], num_heads=[1, 2], patch_sizes=[7, 3],
-    strides=[4, 2], sr_ratios=[2, 1], out_indices=[0, 1],
-)  # fmt: skip
-_HEAD = dict(in_channels=[16, 32], in_index=[0, 1], channels=16)
 
 
 @pytest.fixture(scope="session")
 def model() -> nn.Module:
-    torch.manual_seed(0)
-    options = {
-        "model.data_preprocessor.size": SIZE,
-        **{f"model.backbone.{key}": value for key, value in _STAGES.items()},
-        **{f"model.decode_head.{key}": value for key, value in _HEAD.items()},
-    }
-    built = load_model("configs/demo/fdam-segformer_demo.py", device="cpu", options=options)
-    for module in built.modules():
-        if isinstance(module, AttInv | FreqScale):
-            for parameter in module.parameters():
-                nn.init.normal_(parameter, std=0.3)
-    return built
+    return segformer()
 
 
 @pytest.fixture(scope="session")

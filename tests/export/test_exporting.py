@@ -18,7 +18,13 @@ from torch import Tensor, nn
 from fdam_mm.apis import load_model, predict
 from fdam_mm.errors import ExportError, MissingFileError, UsageError
 from fdam_mm.export import exporting
-from fdam_mm.export.checking import RUNTIMES, OpenVINOSession, compare, session_of
+from fdam_mm.export.checking import (
+    RUNTIMES,
+    OpenVINOSession,
+    compare,
+    first_difference,
+    session_of,
+)
 from fdam_mm.export.exporting import export
 from fdam_mm.export.measuring import measure
 from fdam_mm.export.onnx_file import float32_nodes, to_half
@@ -166,6 +172,21 @@ def test_a_wrong_export_is_refused_and_says_where(monkeypatch: pytest.MonkeyPatc
         exporting._checked(Two(), ABOUT, (16, 24), None)
 
 
+def test_a_part_that_a_quantiser_took_out_is_left_out() -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    names = ["blocks.0", "blocks.1"]
+    core = exporting.core_of(Two(), ABOUT, (16, 24), names)
+    graph = onnx.load_from_string(exporting.converted(core, ABOUT, (16, 24)))
+    (lost,) = [output for output in graph.graph.output if output.name == "probe_0"]
+    graph.graph.output.remove(lost)
+    image = torch.zeros(1, 16, 24, 3, dtype=torch.uint8)
+    found = first_difference(
+        core, graph.SerializeToString(), "onnxruntime", image, names, bound=0.0
+    )
+    assert "blocks.1" in found and "blocks.0" not in found
+
+
 def test_what_torch_cannot_export_is_said(model: nn.Module, tmp_path: Path) -> None:
     class Odd(Two):
         def encode_decode(self, x: Tensor, metas: list[dict[str, Any]]) -> Tensor:
@@ -238,16 +259,6 @@ def test_wrong_arguments(
     with pytest.raises(UsageError, match=words):
         export(model, out, **settings)
     assert not [*tmp_path.iterdir()]
-
-
-def test_other_pipelines_are_refused(model: nn.Module, tmp_path: Path) -> None:
-    other = copy.copy(model)
-    other.cfg = model.cfg.copy()
-    other.cfg.merge_from_dict(
-        {"test_dataloader.dataset.pipeline": [dict(type="LoadImageFromFile"), dict(type="Bands")]}
-    )
-    with pytest.raises(ExportError, match="has Bands, which no graph of ours does.*--raw"):
-        export(other, tmp_path / "a.onnx")
 
 
 def test_the_metric_of_both(exported: Path, model: nn.Module, tmp_path: Path) -> None:

@@ -6,47 +6,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from support.export_models import SIZE, mask_dino
 from support.without_torch import predict_without_torch
 from torch import nn
 
-from fdam_mm.apis import load_model, predict
+from fdam_mm.apis import predict
 from fdam_mm.apis.results import InstanceResult
 from fdam_mm.data.demo.demo_set import write_demo_set
 from fdam_mm.errors import ExportError
 from fdam_mm.export.agreeing import of_instances
 from fdam_mm.export.exporting import export
 from fdam_mm.export.measuring import measure
-from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.runtime import Description, load
-
-SIZE = (64, 96)
-_HEAD = "model.panoptic_head"
-_LAYERS = dict(num_heads=2, num_points=2, feedforward_channels=32)
-OPTIONS = {
-    "model.backbone.base_channels": 8,
-    "model.backbone.norm_cfg.num_groups": 4,
-    f"{_HEAD}.num_queries": 12,
-    f"{_HEAD}.pixel_decoder.in_channels": [8, 16, 32, 64],
-    f"{_HEAD}.pixel_decoder.feat_channels": 32,
-    f"{_HEAD}.pixel_decoder.out_channels": 16,
-    f"{_HEAD}.pixel_decoder.encoder": dict(num_layers=1, **_LAYERS),
-    f"{_HEAD}.decoder": dict(num_layers=1, **_LAYERS),
-    "model.test_cfg.panoptic_on": False,
-    "model.test_cfg.max_per_image": 20,
-}
 
 
 @pytest.fixture(scope="module")
 def dino() -> nn.Module:
-    torch.manual_seed(0)
-    model = load_model("configs/demo/fdam-mask-dino_demo.py", device="cpu", options=OPTIONS)
-    for module in model.modules():
-        if isinstance(module, AttInv | FreqScale):
-            for parameter in module.parameters():
-                nn.init.normal_(parameter, std=0.3)
-    nn.init.normal_(model.panoptic_head.cls_embed.weight)  # classes of all scores
-    return model
+    return mask_dino()
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +83,11 @@ def test_average_precision_of_both(file: Path, dino: nn.Module, tmp_path: Path) 
 def test_any_size_is_refused(dino: nn.Module, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="MaskDINO has no export of any size.*--size"):
         export(dino, tmp_path / "a.onnx", dynamic=True)
+
+
+def test_int8_is_refused(dino: nn.Module, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="MaskDINO has no export in int8: average precision"):
+        export(dino, tmp_path / "a.onnx", precision="int8", calibrate="photos")
 
 
 def test_queries_in_another_order_agree() -> None:

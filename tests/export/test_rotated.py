@@ -1,54 +1,26 @@
 """An exported Oriented R-CNN finds what torch finds, and its parts are the toolkits'."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from support.export_models import SIZE, oriented_rcnn
 from support.without_torch import predict_without_torch
 from torch import nn
 
-from fdam_mm.apis import load_model, predict
+from fdam_mm.apis import predict
 from fdam_mm.apis.results import OrientedResult
-from fdam_mm.errors import ExportError
 from fdam_mm.export.exporting import export
 from fdam_mm.export.roi_align import pool_rotated
 from fdam_mm.export.rotated import midpoint_boxes
-from fdam_mm.layers import AttInv, FreqScale
 from fdam_mm.runtime import Description, load
 from fdam_mm.runtime.rotated_nms import rotated_nms
-
-SIZE = (64, 96)
-OPTIONS: dict[str, Any] = {
-    "model.backbone.embed_dims": [16, 32, 32, 48],
-    "model.backbone.depths": [1, 1, 1, 1],
-    "model.neck.in_channels": [16, 32, 32, 48],
-    "model.neck.out_channels": 16,
-    "model.rpn_head.in_channels": 16,
-    "model.rpn_head.feat_channels": 16,
-    "model.roi_head.bbox_roi_extractor.out_channels": 16,
-    "model.roi_head.bbox_head.in_channels": 16,
-    "model.roi_head.bbox_head.fc_out_channels": 32,
-    "model.test_cfg.rpn": dict(nms_pre=60, max_per_img=40),
-    "test_dataloader.dataset.pipeline.1.scale": (96, 64),
-}
 
 
 @pytest.fixture(scope="module")
 def detector() -> nn.Module:
-    torch.manual_seed(0)
-    config = "configs/demo/fdam-oriented-rcnn_lsknet_demo.py"
-    model = load_model(config, device="cpu", options=OPTIONS)
-    for module in model.modules():
-        if isinstance(module, AttInv | FreqScale):
-            for parameter in module.parameters():
-                nn.init.normal_(parameter, std=0.3)
-    nn.init.normal_(model.rpn_head.rpn_cls.weight, std=0.1)
-    nn.init.normal_(model.rpn_head.rpn_reg.weight, std=0.02)  # no rectangles without a width
-    for layer in (model.roi_head.bbox_head.fc_cls, model.roi_head.bbox_head.fc_reg):
-        nn.init.normal_(layer.weight, std=0.3)
-    return model
+    return oriented_rcnn()
 
 
 @pytest.fixture(scope="module")
@@ -148,10 +120,3 @@ def test_suppression_is_mmcvs(threshold: float) -> None:
     )  # fmt: skip
     found = rotated_nms(boxes.astype(np.float32), scores, labels, threshold)
     np.testing.assert_array_equal(found, expected.numpy())
-
-
-def test_what_has_no_operator_is_refused(tmp_path: Path) -> None:
-    config = "configs/lsknet/s2anet-le90_lsknet-s_fpn_1x_dota.py"
-    model = load_model(config, device="cpu", options={"model.backbone.init_cfg": None})
-    with pytest.raises(ExportError, match="ONNX has no operator.*expected Oriented R-CNN"):
-        export(model, tmp_path / "a.onnx", [(64, 64)])
