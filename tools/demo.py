@@ -3,7 +3,7 @@
 
 import sys
 
-from fdam_mm.cli.demo import main
+from fdam_mm.cli.demo_training import main
 
 if __name__ == "__main__":
     sys.exit(main())

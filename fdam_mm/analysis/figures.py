@@ -36,6 +36,29 @@ def by_layer(measured: Measured) -> dict[str, str]:
     }
 
 
+def amplitudes_by_layer(measured: Measured) -> str:
+    """A small chart of ln |F| for each layer, all on the same axes, a line for each model."""
+    number = max(len(layers) for layers in measured.values())
+    columns = min(4, number)
+    rows = -(-number // columns)
+    with svg_figure(2.4 * columns, 1.75 * rows + 0.4) as figure:
+        axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+        for index, place in enumerate(axes.flat):
+            if index >= number:
+                place.set_axis_off()
+                continue
+            for colour, (name, layers) in zip(COLOURS, measured.items(), strict=False):
+                if index < len(layers):
+                    layer = layers[index]
+                    label = name if index == 0 else None
+                    place.plot(layer.frequencies, layer.amplitude, color=colour, label=label)
+            style_axes(place, str(index + 1), xlim=(0, 1))
+        figure.supxlabel("frequency / π", fontsize=8)
+        if len(measured) > 1:
+            figure.legend(loc="outside upper center", ncols=2, fontsize=8, frameon=False)
+        return to_svg(figure)
+
+
 def of_layer(measured: Measured, index: int) -> list[str]:
     """The charts of one layer, the same one of each model: what it holds, passes and scales."""
     layers = {name: found[index] for name, found in measured.items() if index < len(found)}

@@ -30,6 +30,7 @@ _EXTRAS = {  # extra of this package: what it brings
     "geo": ("rasterio",),
     "export": ("onnx", "onnxruntime", "onnxscript"),
     "supervision": ("supervision",),
+    "demo": ("gradio",),
 }
 
 _WITHOUT = (

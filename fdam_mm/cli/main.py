@@ -37,7 +37,7 @@ COMMANDS: Commands = {
     "report": Command("report", "a page of a training, or of several side by side"),
     "flops": Command("flops", "parameters and FLOPs, plain beside FDAM"),
     "bench": Command("bench", "time and memory of FDAM beside plain, textbook and mmseg"),
-    "demo": Command("demo", "train a small model on a drawn set and show what it finds"),
+    "demo": Command("demo", "a page in the browser that tries models on pictures"),
     "models": Command("models", "list the shipped configs"),
     "info": Command("info", "versions, devices and extras, for bug reports"),
 }

@@ -61,10 +61,10 @@ def legend(names: Sequence[str], colours: Sequence[Sequence[int]]) -> Markup:
     return element(
         "p",
         join(
-            join([
+            element("span", join([
                 element("i", "", class_="swatch", style="background:rgb({},{},{})".format(*c)),
                 element("span", name, class_="name"),
-            ])
+            ]), class_="entry")
             for name, c in zip(names, colours, strict=True)
         ),
         class_="legend",
@@ -104,7 +104,7 @@ img { width: 100%; height: auto; border-radius: 6px; display: block; }
 figcaption { color: var(--soft); font-size: 12.5px; margin-top: 3px; }
 .swatch { display: inline-block; width: 12px; height: 12px; border-radius: 3px;
   margin-right: 5px; vertical-align: -1px; border: 1px solid #0002; }
-.name { margin-right: 14px; font-size: 13px; }
+.entry { display: inline-block; margin-right: 14px; } .name { font-size: 13px; }
 """
 
 
