@@ -77,7 +77,7 @@ _VIT_MAIN = {
     "NeuTRENO": rival("NeuTRENO"),
     "LayerScale": {"model.backbone.layer_scale_init": 0.1},
     "wider, FDAM's parameters": wider(99),
-    "wider, FDAM's time": wider(120),
+    "wider, FDAM's time": wider(108),
 }
 _VIT_FURTHER = {
     "AttInv, low alone": fdam(att_inv=LOW),
