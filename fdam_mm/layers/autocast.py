@@ -9,9 +9,13 @@ from .compiling import constant_when_compiled
 
 
 def float32_island(x: Tensor) -> AbstractContextManager:
-    """Context in which autocast is off on the device of ``x``, if it has autocast at all."""
+    """Context in which autocast is off on the device of ``x``, if it has autocast at all.
+
+    Where it is off already nothing is entered: ``torch.export`` would make a region of it whose
+    operations lose their modules' names.
+    """
     device_type = x.device.type
-    if not _has_autocast(device_type):
+    if not _has_autocast(device_type) or not torch.is_autocast_enabled(device_type):
         return nullcontext()
     return torch.autocast(device_type=device_type, enabled=False)
 

@@ -17,6 +17,7 @@ from fdam_mm.errors import ExportError
 from fdam_mm.export.agreeing import of_instances
 from fdam_mm.export.exporting import export
 from fdam_mm.export.measuring import measure
+from fdam_mm.export.onnx_file import float32_modules
 from fdam_mm.runtime import Description, load
 
 
@@ -38,6 +39,14 @@ def test_what_was_compared_is_written(file: Path) -> None:
     about = Description.read(file.with_suffix(".json"))
     assert (about.task, about.graphs[0].size) == ("instances", SIZE)
     assert about.check is not None and about.check["graphs"][0]["inputs"] == 2
+
+
+def test_fdam_keeps_its_names(file: Path, dino: nn.Module) -> None:
+    onnx = pytest.importorskip("onnx")
+    (layer, *_) = float32_modules(dino)
+    assert layer.startswith("panoptic_head.pixel_decoder.")
+    nodes = onnx.load(file).graph.node  # by their names they stay in float32 in float16
+    assert any(f"'model.{layer}'" in prop.value for node in nodes for prop in node.metadata_props)
 
 
 def test_a_picture_of_the_models_size_gets_torchs_objects(
