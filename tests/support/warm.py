@@ -107,7 +107,8 @@ class _Server:
 
     def begin(self, script: Script, request: dict[str, Any]) -> int:
         if self.last is not None and self.last.returncode is None:  # its test failed
-            os.killpg(self.last.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.killpg(self.last.pid, signal.SIGKILL)
             self.last.wait()
         self.last = script
         self.process.stdin.write(json.dumps(request).encode() + b"\n")
