@@ -22,7 +22,7 @@ from fdam_mm.benchmarking.results import Cases, Measurement, measure_each
 from fdam_mm.benchmarking.tables import make_table
 from fdam_mm.benchmarking.timing import measure, summarise
 from fdam_mm.export.checking import OpenVINOSession, session_of
-from fdam_mm.export.describing import describe
+from fdam_mm.export.describing import describe, task_of
 from fdam_mm.export.exporting import converted, core_of
 from fdam_mm.export.quantising import to_int8
 from fdam_mm.files import require_writable
@@ -55,18 +55,18 @@ def bench(name: str, rounds: int, threads: list[int]) -> Cases:
     core = core_of(model, about, size)
     content = converted(core, about, size)
     image = np.random.default_rng(0).normal(size=(1, 3, *size)).astype(np.float32)
-    int8 = to_int8(content, model, [image, image[..., ::-1].copy()])
+    contents = {"": content}
+    if task_of(model) == "segmentation":  # detectors are not exported in int8
+        contents[", int8"] = to_int8(content, model, [image, image[..., ::-1].copy()])
     compiled = torch.compile(core, dynamic=False)
     x, outputs = torch.from_numpy(image), list(core.compared)
     cases = []
     for number in threads:
         torch.set_num_threads(number)
-        sessions = {
-            "onnxruntime": session_of(content),
-            "OpenVINO": OpenVINOSession(content),
-            "onnxruntime, int8": session_of(int8),
-            "OpenVINO, int8": OpenVINOSession(int8),
-        }
+        sessions: dict[str, Any] = {}
+        for precision, each in contents.items():
+            sessions[f"onnxruntime{precision}"] = session_of(each)
+            sessions[f"OpenVINO{precision}"] = OpenVINOSession(each)
         steps: dict[str, Callable[[], None]] = {
             "torch": lambda: _run(core, x), "torch.compile": lambda: _run(compiled, x)
         }  # fmt: skip

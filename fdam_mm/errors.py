@@ -17,6 +17,10 @@ class UsageError(FDAMError, ValueError):
     """A tool or function was called with something that it cannot do."""
 
 
+class MissingPackageError(FDAMError, ImportError):
+    """An optional package is not installed; the message says what needs it and how to get it."""
+
+
 class ConfigError(FDAMError, ValueError):
     """A config, or a setting in it, that cannot be used; the message names the file or the key."""
 

@@ -22,6 +22,7 @@ from fdam_mm.data.own.labelled import (
 from fdam_mm.data.own.shapes import box_of
 from fdam_mm.data.own.writers import Placed, Writer
 from fdam_mm.errors import UsageError
+from fdam_mm.files import require_new_folder
 
 from .results import InstanceResult, OrientedResult, PanopticResult, Result, SegmentationResult
 
@@ -45,8 +46,7 @@ def save_labels(results: Iterable[Result], folder: str | Path, to: str) -> tuple
         PreparationError: The format cannot hold what the model predicts.
     """
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is there and not empty; name a new folder")
+    require_new_folder(folder, "folder")
     writer: Writer | None = None
     count = 0
     for result in results:

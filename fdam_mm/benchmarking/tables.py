@@ -99,9 +99,10 @@ def _time_rows(cases: list[dict[str, Any]]) -> list[list[str]]:
     for title, found in subjects.items():
         cells = [" / ".join(_milliseconds(case["variants"][base]) for case in found)]
         for name in others:
-            cells.append(
-                " / ".join(f"{c['variants'][name]['ratio']['median']:.2f}" for c in found)
+            ratios = (
+                c["variants"][name]["ratio"]["median"] for c in found if name in c["variants"]
             )
+            cells.append(" / ".join(f"{ratio:.2f}" for ratio in ratios) or "-")
         if memory:
             cells.append(", ".join(f"{value:.4g}" for value in _of_key(found, memory)))
         rows.append([title, *cells])

@@ -10,6 +10,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from fdam_mm.errors import UsageError
+from fdam_mm.toolkits.optional import require
 
 from .bounded import Bounded
 from .models import Served
@@ -29,7 +30,8 @@ def serving(
     anywhere: no analytics, no shared link, no fonts of others.
 
     Raises:
-        UsageError: The extra ``[demo]`` is missing, or the address cannot be served.
+        MissingPackageError: The extra ``[demo]`` is not installed.
+        UsageError: The address cannot be served.
     """
     free = require_address(host, port)
     with tempfile.TemporaryDirectory(prefix="fdam_demo_", ignore_cleanup_errors=True) as folder:
@@ -60,13 +62,9 @@ def import_gradio():  # type: ignore[no-untyped-def]
     """The package gradio.
 
     Raises:
-        UsageError: It is not installed; says how.
+        MissingPackageError: It is not installed; says how.
     """
-    try:
-        import gradio
-    except ImportError as error:
-        raise UsageError('the page needs gradio: pip install "fdam_mm[demo]"') from error
-    return gradio
+    return require("gradio", "the page", "fdam_mm[demo]")
 
 
 def require_address(host: str, port: int | None) -> int:

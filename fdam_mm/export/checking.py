@@ -12,6 +12,7 @@ from torch import Tensor
 from fdam_mm.apis.inputs import find_pictures
 from fdam_mm.errors import ExportError, UsageError
 from fdam_mm.runtime.description import Description, Size
+from fdam_mm.toolkits.optional import require
 
 from .agreeing import AGREE, largest
 from .core import Core
@@ -67,10 +68,7 @@ class OpenVINOSession:
     """OpenVINO's, in the precision that the graph says, on as many threads as torch."""
 
     def __init__(self, content: bytes) -> None:
-        try:
-            import openvino
-        except ImportError as error:
-            raise UsageError("OpenVINO is not installed: pip install fdam_mm[openvino]") from error
+        openvino = require("openvino", "comparing in OpenVINO", "fdam_mm[openvino]")
         core = openvino.Core()
         settings = {
             "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 where the CPU has it

@@ -28,7 +28,7 @@ from .core import Core, parts
 from .describing import default_sizes, describe, task_of, window_stride
 from .instances import MaskDINOInstances, RawMaskDINO
 from .measuring import measure
-from .onnx_file import to_half, to_onnx
+from .onnx_file import joined, to_half, to_onnx
 from .pooling import pooling_by_matrices
 from .quantising import to_int8
 from .rotated import Oriented, RawOriented
@@ -174,16 +174,28 @@ def core_of(
 
 def converted(module: Core, about: Description, size: Size | None, calibrate: Any = None) -> bytes:
     """The ONNX file of :func:`core_of`, in the description's precision."""
-    dynamic = [1, 2] if about.processing else ([] if size else [2, 3])
+    axes = [1, 2] if about.processing else ([] if size else [2, 3])
     if about.task != "rotated":
-        dynamic.append(0)
+        axes.append(0)
+    image = dict(image=_example(about, size))
     with pooling_by_matrices(module) if size is None else nullcontext():
-        content = to_onnx(module, _example(about, size), dynamic, module.outputs)
+        if size is None and isinstance(module, Segmentor):
+            content = _of_any_size(module, image, axes)
+        else:
+            content = to_onnx(module, image, [axes], module.outputs)
     if about.precision == "fp16":
         return to_half(content, module.model)
     if about.precision == "int8":
         return to_int8(content, module.model, pictures_for(about, size, calibrate))
     return content
+
+
+def _of_any_size(module: Segmentor, image: dict[str, Tensor], axes: list[int]) -> bytes:
+    """What stands before the model is a graph of its own: were the sides of the model's input
+    fractions of the picture's and not symbols, torch would take minutes to compare sizes."""
+    before = to_onnx(module.prepare, image, [axes], ["x"])
+    inputs = dict(image, x=torch.zeros(2, 3, 136, 168))
+    return joined(before, to_onnx(module, inputs, [axes, [0, 2, 3]], module.outputs))
 
 
 def _example(about: Description, size: Size | None) -> Tensor:

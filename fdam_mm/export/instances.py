@@ -55,9 +55,10 @@ class MaskDINOInstances(RawMaskDINO):
         return ["boxes", "scores", "labels", "masks", *super().outputs]
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        x, fitted = self.prepare(image)
+        x = self.prepare(image)
         results, probed = self._computed(x)
         padded, size = (x.shape[2], x.shape[3]), (image.shape[1], image.shape[2])
+        fitted = self.prepare.fitted(*size)
         return *self._instances(results, padded, fitted, size), *results, *probed
 
     def _instances(

@@ -3,7 +3,7 @@
 import io
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,9 +20,12 @@ _DYNAMIC = torch.export.Dim.DYNAMIC
 
 
 def to_onnx(
-    module: nn.Module, image: Tensor, dynamic: Sequence[int], outputs: Sequence[str]
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    dynamic: Sequence[Sequence[int]],
+    outputs: Sequence[str],
 ) -> bytes:
-    """Export ``module`` of one ``image`` whose axes ``dynamic`` may have any length.
+    """Export ``module`` of named ``inputs``, of each of which axes ``dynamic`` have any length.
 
     Raises:
         ExportError: torch or onnxscript cannot; says why.
@@ -31,13 +34,15 @@ def to_onnx(
     from onnx_ir.passes.common import CommonSubexpressionEliminationPass
     from onnxscript import optimizer
 
-    axes = dict.fromkeys(dynamic, _DYNAMIC)
+    axes = tuple(dict.fromkeys(each, _DYNAMIC) for each in dynamic)
     try:
         with torch.no_grad(), quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            recorded = torch.export.export(module, (image,), dynamic_shapes=(axes,), strict=False)
+            recorded = torch.export.export(
+                module, tuple(inputs.values()), dynamic_shapes=axes, strict=False
+            )
             program: Any = torch.onnx.export(
-                recorded, dynamo=True, verbose=False, input_names=["image"],
+                recorded, dynamo=True, verbose=False, input_names=list(inputs),
                 output_names=list(outputs), opset_version=OPSET, optimize=False,
             )  # fmt: skip
             # In place of torch's own optimisation, which takes longer than all else: runtimes
@@ -58,6 +63,24 @@ def _reason(error: BaseException) -> str:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {' '.join(lines[:3])}"
+
+
+def joined(first: bytes, second: bytes) -> bytes:
+    """One file of two that take the same inputs; ``second`` also takes what ``first`` gives."""
+    import onnx
+    from onnx.compose import add_prefix_graph
+
+    model = onnx.load_from_string(second)
+    before = add_prefix_graph(
+        onnx.load_from_string(first).graph, "first/", rename_inputs=False, rename_outputs=False
+    )
+    graph, given = model.graph, {output.name for output in before.output}
+    nodes, inputs = [*before.node, *graph.node], [i for i in graph.input if i.name not in given]
+    del graph.node[:], graph.input[:]
+    graph.node.extend(nodes)
+    graph.input.extend(inputs)
+    graph.initializer.extend(before.initializer)
+    return model.SerializeToString()
 
 
 def to_half(content: bytes, model: nn.Module) -> bytes:

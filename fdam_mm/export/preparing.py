@@ -24,8 +24,8 @@ class Preparation(nn.Module):
         self.register_buffer("mean", torch.tensor(about.mean).view(-1, 1, 1))
         self.register_buffer("std", torch.tensor(about.std).view(-1, 1, 1))
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Size]:
-        """The input, and what of it is the picture: height and width at the top left."""
+    def forward(self, image: Tensor) -> Tensor:
+        """The input, whose ``fitted`` height and width at the top left are the picture."""
         fitted = self.fitted(image.shape[1], image.shape[2])
         x = image.permute(0, 3, 1, 2).float()
         if self.resizes:
@@ -33,7 +33,7 @@ class Preparation(nn.Module):
         x = (x.flip(1) if self._about.bgr_to_rgb else x).sub(self.mean).div(self.std)
         if self._size is not None:
             x = F.pad(x, (0, self._size[1] - fitted[1], 0, self._size[0] - fitted[0]))
-        return x, fitted
+        return x
 
     @property
     def resizes(self) -> bool:

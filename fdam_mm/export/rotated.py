@@ -67,8 +67,8 @@ class Oriented(RawOriented):
         self._inner: Size = (0, 0)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        x, self._inner = self.prepare(image)
-        (boxes, scores), probed = self._computed(x)
+        self._inner = self.prepare.fitted(image.shape[1], image.shape[2])
+        (boxes, scores), probed = self._computed(self.prepare(image))
         factors = image.shape[2] / self._inner[1], image.shape[1] / self._inner[0]
         across, down = (torch.full((), factor, dtype=boxes.dtype) for factor in factors)
         cx, cy, width, height, angle = boxes.unbind(-1)

@@ -46,11 +46,12 @@ class Segmentor(RawSegmentor):
     def outputs(self) -> list[str]:
         return ["labels", *super().outputs]
 
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        x, fitted = self.prepare(image)
-        (logits,), probed = self._computed(x)
+    def forward(self, image: Tensor, x: Tensor | None = None) -> tuple[Tensor, ...]:
+        """``x`` is what ``prepare`` gives of the image; without it that is computed."""
+        (logits,), probed = self._computed(self.prepare(image) if x is None else x)
         if self._size is not None:
-            logits = logits[:, :, : fitted[0], : fitted[1]]
+            height, width = self.prepare.fitted(image.shape[1], image.shape[2])
+            logits = logits[:, :, :height, :width]
         if self.prepare.resizes:
             size, align = image.shape[1:3], self._about.align_corners
             logits = F.interpolate(logits, size, mode="bilinear", align_corners=align)

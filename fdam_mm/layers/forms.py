@@ -7,7 +7,7 @@ from .fused import is_exporting
 # Of each measured kind of device: channels, and the largest mean side of a grid on which the
 # matrices win with so many. Derived from benchmarks/results/forms_*.json by `fdam bench rule`.
 LARGEST_SIDES: dict[str, dict[int, int]] = {
-    "cpu": {32: 64, 64: 64, 160: 48, 384: 48},
+    "cpu": {32: 48, 64: 64, 160: 48, 384: 48},
     "cuda": {32: 0, 160: 0, 384: 0, 768: 0},  # an FFT is fewer launches; without the kernels
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.logging import print_log
 
 from fdam_mm.errors import HubError, MissingFileError, UsageError
+from fdam_mm.toolkits.optional import require
 from fdam_mm.version import __version__
 
 from .description import CARD, NAME, open_published, read_description
@@ -94,13 +95,7 @@ def _download(hub: Any, repo: str, file: str, revision: str | None) -> str:
 
 
 def _hub() -> Any:
-    try:
-        import huggingface_hub
-    except ImportError as error:
-        raise UsageError(
-            "models of a hub need huggingface_hub: pip install fdam_mm[hub]"
-        ) from error
-    return huggingface_hub
+    return require("huggingface_hub", "a model of a hub", "fdam_mm[hub]")
 
 
 @contextmanager

@@ -3,8 +3,30 @@
 import functools
 import importlib
 import warnings
+from types import ModuleType
+
+from fdam_mm.errors import MissingPackageError
 
 from .quiet import quiet
+
+
+def require(package: str, what: str, install: str | None = None) -> ModuleType:
+    """Import an optional package.
+
+    Args:
+        package: Its name.
+        what: What needs it, for the message.
+        install: What pip installs; without it the package.
+
+    Raises:
+        MissingPackageError: It is not there; says what needs it and how to get it.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise MissingPackageError(
+            f'{what} needs {package}: pip install "{install or package}"'
+        ) from error
 
 
 @functools.cache

@@ -52,6 +52,12 @@ def test_a_table_is_replaced_where_it_stands(tmp_path: Path) -> None:
     row = "  | vit, dim 64, 8 x 8 tokens, batch 1 | 2 ms / 2 ms | 1.25 / 1.25 |\n"
     assert row in new and "A CPU, 1 thread, torch 2, load average 0.5 on 4 cores" in new
     assert with_tables(new, tmp_path) == new
+    results["cases"].append(
+        dict(case, batch=2, mode="inference", variants=dict(plain=variants["plain"]))
+    )
+    (tmp_path / "some.json").write_text(json.dumps(results))
+    assert "batch 2 | 2 ms | - |\n" in with_tables(text, tmp_path)
+    results["cases"].pop()
     for count, variant in enumerate(variants.values(), 2):
         variant.update(gflop=0.5 * count, moved_mib=4.0, calls=10 * count)
     results["cases"][0]["variants"] = variants

@@ -172,6 +172,17 @@ def test_a_wrong_export_is_refused_and_says_where(monkeypatch: pytest.MonkeyPatc
         exporting._checked(Two(), ABOUT, (16, 24), None)
 
 
+@pytest.mark.parametrize("scale", [None, (60, 40)])
+def test_any_size_resizes_as_the_config(scale: tuple[int, int] | None) -> None:
+    pytest.importorskip("onnxscript")
+    about = dataclasses.replace(ABOUT, scale=scale)
+    images = [np.full((height, 70, 3), 200, np.uint8) for height in (30, 70, 111)]
+    content, comparisons = exporting._checked(Two(), about, None, images)
+    assert comparisons["onnxruntime"].inputs == 3  # within the bounds, else it raises
+    (labels, logits) = session_of(content).run(["labels", "logits"], {"image": images[0][None]})
+    assert labels.shape == (1, 30, 70) and logits.shape == (1, 2, 30, 70)
+
+
 def test_a_part_that_a_quantiser_took_out_is_left_out() -> None:
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")

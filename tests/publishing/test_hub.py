@@ -11,7 +11,7 @@ from support.fake_hub import FakeHub
 from fdam_mm.apis import load_model, push_to_hub
 from fdam_mm.apis.sources import has_weights, name_of
 from fdam_mm.cli.push import main as push
-from fdam_mm.errors import ConfigError, HubError, MissingFileError, UsageError
+from fdam_mm.errors import ConfigError, HubError, MissingFileError, MissingPackageError, UsageError
 from fdam_mm.publishing import hub as ours
 
 
@@ -107,7 +107,7 @@ def test_what_is_not_sent(hub: FakeHub, published: Path, tmp_path: Path) -> None
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(UsageError, match=r"pip install fdam_mm\[hub\]"):
+    with pytest.raises(MissingPackageError, match=r"pip install \"fdam_mm\[hub\]"):
         load_model("hf://me/tiny")
 
 

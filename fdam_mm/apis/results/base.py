@@ -12,6 +12,7 @@ import numpy as np
 from fdam_mm.apis.geo import GeoReference
 from fdam_mm.apis.picture import Picture
 from fdam_mm.files import write_atomically
+from fdam_mm.toolkits.optional import require
 
 MAX_DRAWN = 4096  # pixels, the longer side of a drawing
 Colour = Sequence[int]
@@ -79,10 +80,6 @@ def import_supervision() -> Any:
     """The package supervision.
 
     Raises:
-        ImportError: It is not installed; says how.
+        MissingPackageError: It is not installed; says how.
     """
-    try:
-        import supervision
-    except ImportError as error:
-        raise ImportError("to_supervision() needs it: pip install supervision") from error
-    return supervision
+    return require("supervision", "to_supervision()")

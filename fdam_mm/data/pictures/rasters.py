@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fdam_mm.errors import PictureError, UsageError
+from fdam_mm.errors import PictureError
+from fdam_mm.toolkits.optional import require
 
 
 @contextmanager
@@ -16,15 +17,10 @@ def open_raster(file: Path) -> Iterator[Any]:
     """A file as a rasterio dataset, without its warnings about pictures that lie nowhere.
 
     Raises:
-        UsageError: rasterio is not installed.
+        MissingPackageError: rasterio is not installed.
         PictureError: It cannot be read, now or while it is open.
     """
-    try:
-        import rasterio
-    except ImportError as error:
-        raise UsageError(
-            f"{file}: reading it needs rasterio: pip install 'fdam_mm[geo]'"
-        ) from error
+    rasterio = require("rasterio", f"{file}: reading it", "fdam_mm[geo]")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -38,7 +34,7 @@ def raster_size(file: Path) -> tuple[int, int]:
     """Height and width of a raster, all of whose blocks are decoded.
 
     Raises:
-        UsageError: rasterio is not installed.
+        MissingPackageError: rasterio is not installed.
         PictureError: It cannot be read, or a part of it.
     """
     with open_raster(file) as raster:
@@ -60,7 +56,7 @@ def read_bands(
         factor: Reduces what is read, by a whole number.
 
     Raises:
-        UsageError: rasterio is not installed.
+        MissingPackageError: rasterio is not installed.
         PictureError: It cannot be read.
     """
     with open_raster(file) as raster:
