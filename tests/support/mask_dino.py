@@ -11,6 +11,7 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData, PixelData
 from torch import Tensor, nn
 
+import fdam_mm.openmmlab  # noqa: F401  registers the models
 from fdam_mm.toolkits.registration import register_toolkit
 
 SIZE = (64, 96)  # of the padded batch

@@ -8,6 +8,7 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData
 from torch import nn
 
+import fdam_mm.openmmlab  # noqa: F401  registers the models
 from fdam_mm.toolkits.registration import register_toolkit
 from support.tools import ROOT
 
