@@ -189,8 +189,8 @@ def data_settings(setup: Setup, work_dir: Path, camvid: Path | None) -> Override
     root = work_dir / setup.data
     with claim(work_dir / f"{setup.data}.lock"):
         if setup.data == "textures":  # to choose on; to test on: others
-            write_demo_set(root, num_train=256, num_val=32, size=128)
-            write_demo_set(work_dir / "textures_test", num_train=1, num_val=96, size=128, seed=1)
+            write_demo_set(root, num_train=1024, num_val=96, size=64)
+            write_demo_set(work_dir / "textures_test", num_train=1, num_val=384, size=64, seed=1)
         else:
             write_demo_set(root, num_train=400, num_val=96, layout="dota")
     return {"data_root": str(root.resolve())}

@@ -124,7 +124,7 @@ SETUPS = {
         500,
         1e-3,
         {name: _VIT_MAIN[name] for name in ("plain", "AttInv", "FreqScale", "FDAM")},
-        (128, 128),
+        (64, 64),
         {name: _VIT_MAIN[name] for name in ("AttnScale", "FeatScale", "NeuTRENO")},
         thin=("wire",),
     ),

@@ -1,7 +1,7 @@
 # The same backbone on CamVid at half size (240 x 180), tested against labels of 480 x 360.
 _base_ = "./vit_textures.py"
 data_root = "data/camvid"
-side = 160
+side = 128
 classes = ("sky", "building", "pole", "road", "pavement", "tree")
 classes += ("sign", "fence", "car", "pedestrian", "bicyclist")
 palette = [[20 * number] * 3 for number in range(len(classes))]
@@ -33,6 +33,6 @@ val_dataloader = dict(dataset=val_set)
 test_dataloader = dict(dataset=val_set)
 model = dict(
     data_preprocessor=dict(size=(side, side)),
-    backbone=dict(img_size=side),
+    backbone=dict(img_size=side, patch_size=8),
     decode_head=dict(num_classes=len(classes)),
 )

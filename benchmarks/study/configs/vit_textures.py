@@ -1,8 +1,12 @@
 # A deep, narrow ViT on the generated textures: 12 layers, one map, so that what vanishes on the
 # way is gone. All runs of the study start here; the runner sets steps, seeds and folders.
 _base_ = "../../../configs/demo/vit_demo.py"
+# A patch of 4 is less than a period of the coarse stripes: with 8 no variant saw them.
 model = dict(
+    data_preprocessor=dict(size=(64, 64)),
     backbone=dict(
+        img_size=64,
+        patch_size=4,
         num_layers=12,
         embed_dims=96,
         out_indices=(11,),
