@@ -24,14 +24,22 @@ _OF_THE_MACHINE = ("step_ms", "machine", "load")
 
 def compare(first: Path, second: Path) -> list[str]:
     """Markdown lines: a row for each run that both have."""
-    files = (file.relative_to(first) for file in sorted(first.glob("*/*.json")))
     rows = [["run", "first", "second", "all numbers"]]
-    for file in (file for file in files if (second / file).exists()):
-        runs = [json.loads((folder / file).read_text()) for folder in (first, second)]
-        same = _measured(runs[0]) == _measured(runs[1])
+    for name, same in equal_runs(first, second).items():
+        runs = (json.loads((folder / f"{name}.json").read_text()) for folder in (first, second))
         scores = (f"{score(run):.2f}" for run in runs)
-        rows.append([str(file.with_suffix("")), *scores, "equal" if same else "differ"])
+        rows.append([name, *scores, "equal" if same else "differ"])
     return table(rows)
+
+
+def equal_runs(first: Path, second: Path) -> dict[str, bool]:
+    """Of each run that both have, whether all but its times are equal."""
+    files = (file.relative_to(first) for file in sorted(first.glob("*/*.json")))
+    found = {}
+    for file in (file for file in files if (second / file).exists()):
+        one, other = (json.loads((folder / file).read_text()) for folder in (first, second))
+        found[str(file.with_suffix(""))] = _measured(one) == _measured(other)
+    return found
 
 
 def _measured(run: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,13 +52,13 @@ class SameStart(Hook):
         seed: Of the run.
     """
 
-    seconds: list[float] = []  # processor time of the steps of the last training
+    seconds: list[float] = []  # processor time of each step of the last training
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
     def before_train(self, runner: Any) -> None:
-        SameStart.seconds = []
+        SameStart.seconds = runner.message_hub.get_info("step_seconds", [])  # before a kill
         random.seed(self.seed)
         np.random.seed(self.seed)
         torch.manual_seed(self.seed)
@@ -66,8 +66,9 @@ class SameStart(Hook):
     def before_train_iter(self, *_: Any, **__: Any) -> None:
         self.begin = time.process_time()
 
-    def after_train_iter(self, *_: Any, **__: Any) -> None:
+    def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
         SameStart.seconds.append(time.process_time() - self.begin)
+        runner.message_hub.update_info("step_seconds", SameStart.seconds)
 
 
 def main() -> None:
@@ -168,7 +169,7 @@ def settings_of(run: Planned, data: Overrides) -> Overrides:
                 type="PolyLR", eta_min=0.0, power=1.0, by_epoch=False, begin=warm, end=setup.steps
             ),
         ],
-        "default_hooks.checkpoint.interval": setup.steps // 4,
+        "default_hooks.checkpoint.interval": setup.steps // 20,
         "default_hooks.checkpoint.max_keep_ckpts": 1,
         "custom_hooks": [dict(type="SameStart", seed=run.seed)],
         "randomness.seed": run.seed,
