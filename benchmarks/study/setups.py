@@ -91,7 +91,7 @@ SETUPS = {
     "vit_camvid": Setup(
         _CONFIGS / "vit_camvid.py",
         "camvid",
-        800,
+        1200,
         5e-4,
         _VIT_MAIN,
         (180, 240),
@@ -101,8 +101,8 @@ SETUPS = {
     "segformer_camvid": Setup(
         _CONFIGS / "segformer_camvid.py",
         "camvid",
-        800,
-        5e-4,
+        1200,
+        1e-3,
         {
             "plain": {},
             "AttInv": fdam(att_inv=True),

@@ -15,6 +15,7 @@ model = dict(
         in_index=[0, 1, 2, 3],
         channels=64,
         num_classes=11,
+        loss_decode=dict(type="CrossEntropyLoss", class_weight={{_base_.class_weight}}),
         norm_cfg=dict(type="SyncBN", requires_grad=True),
         align_corners=False,
     ),
