@@ -231,6 +231,12 @@ def _refuse(
             f"{type(model).__name__} has no export of any size: positions and proposals are "
             "constants of a size; name those that you need: --size HxW ..."
         )
+    backbone = getattr(model, "backbone", None)
+    if dynamic and not getattr(backbone, "exports_any_size", True):
+        raise ExportError(
+            f"{type(backbone).__name__} has no export of any size: torch did not come to an end "
+            "with the sizes of its maps; name those that you need: --size HxW ..."
+        )
     if task != "segmentation" and precision == "int8":
         raise ExportError(
             f"{type(model).__name__} has no export in int8: average precision fell where a "

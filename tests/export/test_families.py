@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from support.export_models import MODELS, SIZE, STAGED
 
+from fdam_mm.errors import ExportError
 from fdam_mm.export.exporting import export
 
 
@@ -14,3 +15,8 @@ def test_a_family_exports(name: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     about = export(MODELS[name](), tmp_path / "model.onnx", [SIZE], raw=True)
     assert about.check is not None and about.check["graphs"][0]["drawn"]
+
+
+def test_a_family_of_stages_has_no_export_of_any_size(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="L2ViT has no export of any size.*--size"):
+        export(MODELS["L2ViT"](), tmp_path / "model.onnx", dynamic=True)
