@@ -226,17 +226,8 @@ def _refuse(
         raise UsageError(f"precision is {precision!r}, expected one of {', '.join(BOUNDS)}")
     if dynamic and sizes:
         raise UsageError("a dynamic export has no sizes: give one of the two")
-    if task != "segmentation" and dynamic:
-        raise ExportError(
-            f"{type(model).__name__} has no export of any size: positions and proposals are "
-            "constants of a size; name those that you need: --size HxW ..."
-        )
-    backbone = getattr(model, "backbone", None)
-    if dynamic and not getattr(backbone, "exports_any_size", True):
-        raise ExportError(
-            f"{type(backbone).__name__} has no export of any size: torch did not come to an end "
-            "with the sizes of its maps; name those that you need: --size HxW ..."
-        )
+    if dynamic:
+        _require_any_size(model, task)
     if task != "segmentation" and precision == "int8":
         raise ExportError(
             f"{type(model).__name__} has no export in int8: average precision fell where a "
@@ -254,6 +245,19 @@ def _refuse(
         raise UsageError("the metric is measured through the runtime, which needs the processing")
     if any(p.device.type != "cpu" for p in model.parameters()):
         raise UsageError("the model is not on the CPU; load it with device='cpu'")
+
+
+def _require_any_size(model: Any, task: str) -> None:
+    if task != "segmentation":
+        raise ExportError(
+            f"{type(model).__name__} has no export of any size: positions and proposals are "
+            "constants of a size; name those that you need: --size HxW ..."
+        )
+    if not getattr(model.backbone, "exports_any_size", True):
+        raise ExportError(
+            f"{type(model.backbone).__name__} has no export of any size: torch's exporter does "
+            "not follow the sizes of its maps; name those that you need: --size HxW ..."
+        )
 
 
 def _require_calibration(precision: str, calibrate: Any) -> None:

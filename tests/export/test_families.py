@@ -17,6 +17,7 @@ def test_a_family_exports(name: str, tmp_path: Path) -> None:
     assert about.check is not None and about.check["graphs"][0]["drawn"]
 
 
-def test_a_family_of_stages_has_no_export_of_any_size(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="L2ViT has no export of any size.*--size"):
-        export(MODELS["L2ViT"](), tmp_path / "model.onnx", dynamic=True)
+@pytest.mark.parametrize("name", ["L2ViT", "DINOv2 of timm"])
+def test_a_family_without_an_export_of_any_size_says_so(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="has no export of any size.*--size"):
+        export(MODELS[name](), tmp_path / "model.onnx", dynamic=True)

@@ -104,7 +104,7 @@ class StagedBackbone(PretrainedBackbone):
     """
 
     not_in_pretrained = ("out_norms.",)
-    exports_any_size = False  # to ONNX: torch came to no end with the sizes of padded maps
+    exports_any_size = False  # to ONNX, see fdam_mm.export
 
     def __init__(
         self,

@@ -51,6 +51,8 @@ class TimmModel(PretrainedBackbone):
         ConfigError, ValueError: As :class:`.timm.FDAMTimmBackbone` says.
     """
 
+    exports_any_size = False  # to ONNX, see fdam_mm.export
+
     def __init__(
         self,
         model_name: str,
