@@ -35,8 +35,10 @@ def refusals_table(cases: list[Case]) -> list[str]:
     rows = [["model", "message"]]
     for case in cases:
         if "reason" in case:
-            name = f"{case['model']}, of any size" if case["any_size"] else case["model"]
-            rows.append([name, f"`{case['reason']}`".replace("|", "\\|")])
+            name = [case["model"]]
+            name += [case["precision"]] * (case["precision"] != "fp32")
+            name += ["of any size"] * case["any_size"]
+            rows.append([", ".join(name), f"`{case['reason']}`".replace("|", "\\|")])
     return table(rows)
 
 
