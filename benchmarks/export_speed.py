@@ -70,8 +70,8 @@ def bench(name: str, rounds: int, threads: list[int]) -> Cases:
         steps: dict[str, Callable[[], None]] = {
             "torch": lambda: _run(core, x), "torch.compile": lambda: _run(compiled, x)
         }  # fmt: skip
-        for title, session in sessions.items():
-            steps[title] = lambda s=session: s.run(outputs, {"image": image}) and None
+        for way, session in sessions.items():
+            steps[way] = lambda s=session: s.run(outputs, {"image": image}) and None
         found = summarise(measure(steps, rounds, "cpu", clock=time.perf_counter))
         cases.append(
             dict(config=title(name, number), shape=size, batch=1, mode="inference", variants=found)
