@@ -1,6 +1,5 @@
 """``train``: a training from Python, and what it left."""
 
-import json
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from mmengine.config import Config
 
 from fdam_mm.checkpoints.loading import allowing_pickle
 from fdam_mm.files import require_folder
+from fdam_mm.report.log import records
 from fdam_mm.toolkits.patches.default_scope import RunScopes
 from fdam_mm.training.building import build_runner
 from fdam_mm.training.config import (
@@ -26,8 +26,9 @@ class Run:
 
     Attributes:
         work_dir: Its folder; :func:`load_model` takes it.
-        metrics: What was logged, in order: dicts with ``step`` (iteration or epoch) and, by name,
-            the losses and the learning rate, or the results of a validation.
+        metrics: What was logged, in order, before it was resumed too: dicts with ``step``
+            (iteration or epoch) and, by name, the losses and the learning rate, or the results of
+            a validation.
         best_checkpoint: By the metric that the config's ``save_best`` names; None without one.
         last_checkpoint: The newest; None where nothing was saved.
     """
@@ -81,7 +82,7 @@ def train(
     best = runner.message_hub.get_info("best_ckpt", None)
     return Run(
         work_dir=folder,
-        metrics=_metrics(Path(runner.log_dir) / "vis_data/scalars.json"),
+        metrics=_logged(folder if resume else Path(runner.log_dir)),
         best_checkpoint=folder / Path(best).name if best else None,
         last_checkpoint=newest_step(folder),
     )
@@ -104,8 +105,11 @@ def _default_folder(config: Config) -> Path:
     return Path("work_dirs") / Path(config.filename or "run").stem
 
 
-def _metrics(file: Path) -> tuple[dict[str, Any], ...]:
-    """The lines of mmengine's log of scalars."""
-    if not file.is_file():
-        return ()
-    return tuple(json.loads(line) for line in file.read_text().splitlines())
+def _logged(folder: Path) -> tuple[dict[str, Any], ...]:
+    """The lines of mmengine's logs of scalars; what a resumed training did again counts once."""
+    found: list[dict[str, Any]] = []
+    for file in sorted(folder.glob("**/vis_data/scalars.json")):
+        lines = [line for line in records(file) if "step" in line]
+        again = (i for i, line in enumerate(found) if lines and line["step"] >= lines[0]["step"])
+        found = found[: next(again, len(found))] + lines
+    return tuple(found)

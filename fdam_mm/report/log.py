@@ -41,7 +41,7 @@ def read_log(work_dir: Path, run: str = "*") -> Log:
     log = Log({}, {}, {}, {})
     for file in sorted(work_dir.glob(f"{run}/vis_data/scalars.json")):
         reached = 0
-        for record in _records(file):
+        for record in records(file):
             step = record.get("step")
             if isinstance(step, int):
                 _add(log, step or reached, record)
@@ -57,7 +57,7 @@ def thinned(series: Mapping[int, float], most: int = 400) -> tuple[list[int], li
     return [g[-1] for g in groups], [sum(series[s] for s in g) / len(g) for g in groups]
 
 
-def _records(file: Path) -> Iterator[dict[str, Any]]:
+def records(file: Path) -> Iterator[dict[str, Any]]:
     """The lines that are whole; a killed training may leave the half of one."""
     for line in file.read_text(errors="replace").splitlines():
         try:

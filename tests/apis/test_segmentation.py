@@ -1,5 +1,6 @@
 """Training a segmentor from Python and predicting with it."""
 
+import json
 import threading
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from support.tools import TINY, succeed
 from torch import nn
 
 from fdam_mm.apis import Run, SegmentationResult, load_model, predict, train
+from fdam_mm.apis.training import _logged
 from fdam_mm.errors import CheckpointError, MissingFileError, UsageError
 
 
@@ -37,6 +39,17 @@ def test_a_run_says_what_it_left(run: Run) -> None:
     assert [entry["step"] for entry in run.metrics if "mIoU" in entry] == [3, 6]
     assert run.last_checkpoint == run.work_dir / "iter_6.pth"
     assert run.best_checkpoint is not None and run.best_checkpoint.is_file()
+
+
+def test_metrics_are_of_the_whole_training(tmp_path: Path) -> None:
+    kept, again, last = [(1, "loss"), (2, "loss"), (2, "mIoU")], (3, "loss"), (4, "mIoU")
+    for name, lines in {"1": [*kept, again], "2": [again, last]}.items():
+        file = tmp_path / name / "vis_data/scalars.json"
+        file.parent.mkdir(parents=True)
+        entries = [json.dumps({key: 1.0, "step": step}) for step, key in lines]
+        file.write_text("\n".join([*entries, '{"loss": 0.']))  # killed in a line
+    found = [(entry["step"], *entry.keys() - {"step"}) for entry in _logged(tmp_path)]
+    assert found == [*kept, again, last]
 
 
 def scopes() -> dict[str, str]:
