@@ -82,7 +82,7 @@ def train(
     best = runner.message_hub.get_info("best_ckpt", None)
     return Run(
         work_dir=folder,
-        metrics=_logged(folder if resume else Path(runner.log_dir)),
+        metrics=_logged(folder, "*" if resume else Path(runner.log_dir).name),
         best_checkpoint=folder / Path(best).name if best else None,
         last_checkpoint=newest_step(folder),
     )
@@ -105,10 +105,10 @@ def _default_folder(config: Config) -> Path:
     return Path("work_dirs") / Path(config.filename or "run").stem
 
 
-def _logged(folder: Path) -> tuple[dict[str, Any], ...]:
+def _logged(work_dir: Path, run: str = "*") -> tuple[dict[str, Any], ...]:
     """The lines of mmengine's logs of scalars; what a resumed training did again counts once."""
     found: list[dict[str, Any]] = []
-    for file in sorted(folder.glob("**/vis_data/scalars.json")):
+    for file in sorted(work_dir.glob(f"{run}/vis_data/scalars.json")):
         lines = [line for line in records(file) if "step" in line]
         again = (i for i, line in enumerate(found) if lines and line["step"] >= lines[0]["step"])
         found = found[: next(again, len(found))] + lines
