@@ -72,14 +72,13 @@ _VIT_MAIN = {
     "AttInv": fdam(att_inv=True),
     "FreqScale": fdam(freq_scale=True),
     "FDAM": fdam(**FDAM),
-    "AttnScale": rival("AttnScale"),
-    "FeatScale": rival("FeatScale"),
-    "NeuTRENO": rival("NeuTRENO"),
+}
+_RIVALS = {name: rival(name) for name in ("AttnScale", "FeatScale", "NeuTRENO")}
+_VIT_FURTHER = {
+    **_RIVALS,
     "LayerScale": {"model.backbone.layer_scale_init": 0.1},
     "wider, FDAM's parameters": wider(99),
     "wider, FDAM's time": wider(108),
-}
-_VIT_FURTHER = {
     "AttInv, low alone": fdam(att_inv=LOW),
     "AttInv, high alone": fdam(att_inv=HIGH),
     "FDAM, FreqScale's rate x 1": fdam(1, **FDAM),
@@ -108,10 +107,10 @@ SETUPS = {
             "AttInv": fdam(att_inv=True),
             "FreqScale": fdam(freq_scale=True),
             "FDAM": fdam(**FDAM),
-            "wider, FDAM's parameters": wider_stages(33),
         },
         (180, 240),
         {
+            "wider, FDAM's parameters": wider_stages(33),
             "FDAM, reduced values": fdam(att_inv=dict(value_source="reduced"), freq_scale=True),
             "FDAM, FreqScale's rate x 1": fdam(1, **FDAM),
             "FDAM, FreqScale's rate x 10": fdam(10, **FDAM),
@@ -123,9 +122,10 @@ SETUPS = {
         "textures",
         500,
         1e-3,
-        {name: _VIT_MAIN[name] for name in ("plain", "AttInv", "FreqScale", "FDAM")},
+        _VIT_MAIN,
         (64, 64),
-        {name: _VIT_MAIN[name] for name in ("AttnScale", "FeatScale", "NeuTRENO")},
+        _RIVALS,
+        seeds=(3, 1),
         thin=("wire",),
     ),
     "lsknet_rotated": Setup(
