@@ -1,7 +1,12 @@
 #!/usr/bin/env python
 """Memory, speed and checkpoint size of a long training: none of them may change with time.
 
-A number is fitted, so that what the runner, its hooks and its log hold is all there is to see.
+A number is fitted, so that what the runner, its hooks and its log hold is all there is to see;
+or ``--segmentor`` trains the small segmentor of ``segmentor.py``, with its validations.
+
+examples:
+  python benchmarks/endurance/memory.py
+  python benchmarks/endurance/memory.py --segmentor --iterations 10000
 """
 
 import argparse
@@ -15,11 +20,15 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
 from toy import Numbers, Slope, toy_runner
 
+from fdam_mm.apis import train
+from fdam_mm.data.demo.demo_set import write_demo_set
 from fdam_mm.files import write_atomically
 from fdam_mm.training import FDAMRunner
 
+HERE = Path(__file__).resolve().parent
 PARTS = 10  # of the training, each with a checkpoint
 
 
@@ -31,12 +40,15 @@ class Parts(Slope):
         return {name: loss * share for name, share in (("loss_a", 0.5), ("loss_b", 0.5))}
 
 
+@HOOKS.register_module()
 class Watch(Hook):
     """Resident memory in KiB and the time, every few iterations."""
 
+    rows: list[tuple[int, float, float]] = []  # of the last training
+
     def __init__(self, every: int) -> None:
         self.every = every
-        self.rows: list[tuple[int, float, float]] = []
+        Watch.rows = []
 
     def after_train_iter(self, runner: FDAMRunner, *_: Any, **__: Any) -> None:
         if self.every_n_train_iters(runner, self.every):
@@ -45,13 +57,34 @@ class Watch(Hook):
             self.rows.append((runner.iter + 1, resident, time.perf_counter()))
 
 
-def measure(folder: Path, iterations: int) -> dict[str, Any]:
-    watch = Watch(iterations // 100)
+def fit_number(folder: Path, iterations: int) -> None:
     hook = dict(interval=iterations // PARTS)
+    watch = Watch(iterations // 100)
     toy_runner(
         folder, iterations, Parts(), Numbers(64), lr=1e-5, hook=hook, custom_hooks=[watch]
     ).train()
-    steps, resident, seconds = np.array(watch.rows).T
+
+
+def train_segmentor(folder: Path, iterations: int) -> None:
+    write_demo_set(folder / "data", num_train=64, num_val=8, size=96)
+    settings = {
+        "data_root": str(folder / "data"),
+        "train_cfg.max_iters": iterations,
+        "train_cfg.val_interval": iterations // PARTS,
+        "default_hooks.checkpoint.interval": iterations // PARTS,
+        "default_hooks.checkpoint.max_keep_ckpts": -1,
+        "custom_hooks": [
+            dict(type="EMAHook", momentum=0.05),
+            dict(type="Watch", every=iterations // 100),
+        ],
+        "log_level": "WARNING",
+    }
+    train(HERE / "segmentor.py", folder, **settings)
+
+
+def measure(folder: Path, iterations: int, segmentor: bool) -> dict[str, Any]:
+    (train_segmentor if segmentor else fit_number)(folder, iterations)
+    steps, resident, seconds = np.array(Watch.rows).T
     later = steps > iterations / 5  # what is made once is made by then
     slope = np.polyfit(steps[later], resident[later], 1)[0]
     pace = np.diff(seconds) / np.diff(steps) * 1e3
@@ -73,10 +106,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--iterations", type=int, default=5000)
+    parser.add_argument("--segmentor", action="store_true", help="instead of the number")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        result = measure(Path(folder), args.iterations)
+        result = measure(Path(folder), args.iterations, args.segmentor)
     text = json.dumps(result, indent=2)
     print(text)
     if args.out:

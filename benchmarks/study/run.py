@@ -77,7 +77,9 @@ def main() -> None:
     )
     parser.add_argument("--camvid", type=Path, help="images/ and annotations/ of train, val, test")
     parser.add_argument("--only", default="*", help="runs whose name fits this pattern")
-    parser.add_argument("--seeds", type=int, help="at most so many; default 5 of the main rows, fewer of others")
+    parser.add_argument(
+        "--seeds", type=int, help="at most so many; default 5 of the main rows, fewer of others"
+    )
     parser.add_argument("--minutes", type=float, help="start no run after this time")
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/study"))
     parser.add_argument("--results", type=Path, default=RESULTS)
