@@ -30,7 +30,7 @@ from fdam_mm.export.measuring import measure
 from fdam_mm.export.onnx_file import float32_nodes, to_half
 from fdam_mm.export.pooling import pooling_by_matrices
 from fdam_mm.export.preparing import Preparation, within
-from fdam_mm.export.quantising import QUANTISED, to_int8
+from fdam_mm.export.quantising import QUANTISED, to_int8, wrong_in_openvino
 from fdam_mm.export.segmentor import Segmentor
 from fdam_mm.runtime import Description, load
 from fdam_mm.runtime.description import Graph
@@ -116,6 +116,25 @@ def test_int8(exported: Path, model: nn.Module, picture: np.ndarray) -> None:
     kept = float32_nodes(onnx.load_from_string(exported.read_bytes()), model)
     products = {node.name for node in eight if node.op_type in QUANTISED}
     assert kept and not products.intersection(kept)  # FDAM's layers, and what stands around
+
+
+@pytest.mark.parametrize(
+    "conv, kept",
+    [
+        (nn.Conv2d(32, 8, 8, 8), True),  # SegFormer-B0's first attention has it
+        (nn.Conv2d(48, 8, 4, 4), True),
+        (nn.Conv2d(3, 8, 8, 8), False),  # a stem
+        (nn.Conv2d(32, 8, 3, 2), False),
+        (nn.Conv2d(32, 32, 8, 8, groups=32), False),
+        (nn.Conv2d(32, 8, 8), True),
+        (nn.Conv2d(64, 8, 8, 8), False),
+    ],
+)
+def test_what_openvino_gets_wrong_keeps_float32(conv: nn.Conv2d, kept: bool) -> None:
+    pytest.importorskip("onnx")
+    image = torch.zeros(1, conv.in_channels, 16, 16)
+    program: Any = torch.onnx.export(conv, (image,), dynamo=True, verbose=False)
+    assert len(wrong_in_openvino(program.model_proto)) == kept
 
 
 def test_openvino(exported: Path, model: nn.Module, picture: np.ndarray) -> None:
