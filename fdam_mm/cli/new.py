@@ -66,6 +66,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"note: objects longer than the {numbers.overlap} pixels that tiles share are in no "
             f"tile: {lost}; larger tiles hold them (--tile SIDE)"
         )
+    if args.from_scratch and not args.plain:
+        print(
+            "note: segmentors that we trained from drawn weights gained nothing by FDAM "
+            f"(docs/study.md); {args.name}/plain.py is the same without it"
+        )
     print(
         f"{args.name}/config.py: crop {numbers.side}, batch {numbers.batch}, {numbers.iterations} "
         f"iterations, learning rate {numbers.rate}\n"

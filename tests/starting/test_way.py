@@ -278,7 +278,7 @@ def test_objects(objects: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 )
 def test_from_scratch(
     labels: str, model: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
+    request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """Nothing is fetched, frozen, or taught more slowly than the heads, and norms learn."""
     import torch
@@ -287,6 +287,7 @@ def test_from_scratch(
     words = ["--model", model, "--plain"] if model else []
     data = request.getfixturevalue(labels)
     run(monkeypatch, "new", "own", "--data", data, "--from-scratch", *words)
+    assert ("own/plain.py is the same without" in capsys.readouterr().out) == (not model)
     text = Path("own/config.py").read_text()
     assert "# From drawn weights: norms are trained" in text and len(text.splitlines()) < 40
     config = read_config("own/config.py", {})
