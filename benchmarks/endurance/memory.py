@@ -27,8 +27,9 @@ from fdam_mm.apis import train
 from fdam_mm.data.demo.demo_set import write_demo_set
 from fdam_mm.files import write_atomically
 from fdam_mm.training import FDAMRunner
+from fdam_mm.training.config import read_config
 
-HERE = Path(__file__).resolve().parent
+SEGMENTOR = Path(__file__).resolve().with_name("segmentor.py")
 PARTS = 10  # of the training, each with a checkpoint
 
 
@@ -73,13 +74,11 @@ def train_segmentor(folder: Path, iterations: int) -> None:
         "train_cfg.val_interval": iterations // PARTS,
         "default_hooks.checkpoint.interval": iterations // PARTS,
         "default_hooks.checkpoint.max_keep_ckpts": -1,
-        "custom_hooks": [
-            dict(type="EMAHook", momentum=0.05),
-            dict(type="Watch", every=iterations // 100),
-        ],
         "log_level": "WARNING",
     }
-    train(HERE / "segmentor.py", folder, **settings)
+    config = read_config(str(SEGMENTOR), settings)
+    config.custom_hooks.append(dict(type="Watch", every=iterations // 100))
+    train(config, folder)
 
 
 def measure(folder: Path, iterations: int, segmentor: bool) -> dict[str, Any]:

@@ -64,8 +64,11 @@ def wrong_in_openvino(graph: Any) -> list[str]:
         graph: An ONNX model.
     """
     shapes = {weight.name: weight.dims for weight in graph.graph.initializer}
-    convolutions = (node for node in graph.graph.node if node.op_type == "Conv")
-    return [node.name for node in convolutions if _is_wrong(shapes.get(node.input[1], (0, 0, 0)))]
+    return [
+        node.name
+        for node in graph.graph.node
+        if node.op_type == "Conv" and node.input[1] in shapes and _is_wrong(shapes[node.input[1]])
+    ]
 
 
 def _is_wrong(weight: Sequence[int]) -> bool:
