@@ -20,7 +20,7 @@ _BLOCK = 10  # neighbouring pictures, which show much the same, are resampled as
 _ANALYSED = 4  # pictures whose layers are measured
 
 
-def measure_run(setup: Setup, run: Run) -> dict[str, Any]:
+def measure_run(setup: Setup, run: Run, device: str) -> dict[str, Any]:
     """Validations, cost, errors and layers."""
     scores = map(_scores, run.metrics)
     found: dict[str, Any] = dict(validations=[point for point in scores if len(point) > 1])
@@ -32,6 +32,7 @@ def measure_run(setup: Setup, run: Run) -> dict[str, Any]:
     )
     if setup.data == "rotated":
         return found
+    model.to(device)
     root = Path(model.cfg.data_root)
     pairs = pairs_of_camvid(root) if setup.data == "camvid" else pairs_of_textures(root)
     offset = 0 if setup.data == "camvid" else 1

@@ -9,6 +9,7 @@ examples:
   python benchmarks/study/run.py --list
   python benchmarks/study/run.py --camvid FOLDER
   python benchmarks/study/run.py --camvid FOLDER --only 'vit_camvid/*' --minutes 60
+  python benchmarks/study/run.py --camvid FOLDER --large --seeds 10 --results RESULTS    on a GPU
   python benchmarks/study/tables.py docs/study.md     tables and plots of what there is
 """
 
@@ -42,17 +43,20 @@ from fdam_mm.files import write_atomically
 from fdam_mm.training.config import read_config
 
 RESULTS = Path(__file__).parent / "results"
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @HOOKS.register_module()
 class SameStart(Hook):
     """Draws after the model is built do not depend on the model; and steps are timed.
 
+    On a CPU it is the processor's time, which another process does not change much.
+
     Args:
         seed: Of the run.
     """
 
-    seconds: list[float] = []  # processor time of each step of the last training
+    seconds: list[float] = []  # of each step of the last training
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -64,11 +68,18 @@ class SameStart(Hook):
         torch.manual_seed(self.seed)
 
     def before_train_iter(self, *_: Any, **__: Any) -> None:
-        self.begin = time.process_time()
+        self.begin = _now()
 
     def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
-        SameStart.seconds.append(time.process_time() - self.begin)
+        SameStart.seconds.append(_now() - self.begin)
         runner.message_hub.update_info("step_seconds", SameStart.seconds)
+
+
+def _now() -> float:
+    if DEVICE == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def main() -> None:
@@ -78,14 +89,15 @@ def main() -> None:
     parser.add_argument("--camvid", type=Path, help="images/ and annotations/ of train, val, test")
     parser.add_argument("--only", default="*", help="runs whose name fits this pattern")
     parser.add_argument(
-        "--seeds", type=int, help="at most so many; default 5 of the main rows, fewer of others"
+        "--seeds", type=int, help="of each variant; default 5 of the main rows, fewer of others"
     )
+    parser.add_argument("--large", action="store_true", help="larger models, which want a GPU")
     parser.add_argument("--minutes", type=float, help="start no run after this time")
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/study"))
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--list", action="store_true", help="what is done and what is not")
     args = parser.parse_args()
-    runs = list(planned(args.only, args.seeds))
+    runs = list(planned(args.only, args.seeds, args.large))
     if not runs:
         parser.error(f"--only {args.only} fits no run; --list shows all")
     if args.list:
@@ -95,7 +107,7 @@ def main() -> None:
     needs_camvid = any(SETUPS[run.setup].data == "camvid" for run in runs)
     if needs_camvid and args.camvid is None:
         parser.error("runs on CamVid need --camvid FOLDER")
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # two runs at a time do more on two cores than one on both
     deadline = time.monotonic() + 60 * (args.minutes or float("inf"))
     for run in runs:
         if time.monotonic() < deadline:
@@ -128,8 +140,8 @@ def run_once(run: Planned, work_dir: Path, results: Path, camvid: Path | None) -
             seed=run.seed,
             steps=setup.steps,
             step_ms=round(1e3 * statistics.median(SameStart.seconds), 1),
-            **measure_run(setup, done),
-            machine=describe_machine("cpu"),
+            **measure_run(setup, done, DEVICE),
+            machine=describe_machine(DEVICE),
             load=dict(before=before, after=load_average()),
         )
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -50,6 +50,7 @@ class Setup:
         seeds: How many seeds ``main`` has, and ``further``.
         shape: Height and width at which FLOPs are counted.
         thin: Classes of thin things.
+        large: Too large for a CPU.
     """
 
     config: Path
@@ -61,29 +62,33 @@ class Setup:
     further: dict[str, Overrides] = field(default_factory=dict)
     seeds: tuple[int, int] = (5, 3)
     thin: tuple[str, ...] = ()
+    large: bool = False
 
     @property
     def variants(self) -> dict[str, Overrides]:
         return self.main | self.further
 
 
-_VIT_MAIN = {
+_MAIN = {
     "plain": {},
     "AttInv": fdam(att_inv=True),
     "FreqScale": fdam(freq_scale=True),
     "FDAM": fdam(**FDAM),
 }
 _RIVALS = {name: rival(name) for name in ("AttnScale", "FeatScale", "NeuTRENO")}
-_VIT_FURTHER = {
-    **_RIVALS,
-    "LayerScale": {"model.backbone.layer_scale_init": 0.1},
-    "wider, FDAM's parameters": wider(99),
-    "wider, FDAM's time": wider(108),
+_LAYER_SCALE = {"LayerScale": {"model.backbone.layer_scale_init": 0.1}}
+_HALVES = {
     "AttInv, low alone": fdam(att_inv=LOW),
     "AttInv, high alone": fdam(att_inv=HIGH),
+}
+_RATES = {
     "FDAM, FreqScale's rate x 1": fdam(1, **FDAM),
     "FDAM, FreqScale's rate x 10": fdam(10, **FDAM),
 }
+_REDUCED = {
+    "FDAM, reduced values": fdam(att_inv=dict(value_source="reduced"), freq_scale=True),
+}
+_PARAMETERS, _TIME = "wider, FDAM's parameters", "wider, FDAM's time"
 _THIN = ("pole", "sign", "fence")
 
 SETUPS = {
@@ -92,9 +97,16 @@ SETUPS = {
         "camvid",
         1200,
         5e-4,
-        _VIT_MAIN,
+        _MAIN,
         (180, 240),
-        _VIT_FURTHER,
+        {
+            **_RIVALS,
+            **_LAYER_SCALE,
+            _PARAMETERS: wider(99),
+            _TIME: wider(108),
+            **_HALVES,
+            **_RATES,
+        },
         thin=_THIN,
     ),
     "segformer_camvid": Setup(
@@ -102,19 +114,9 @@ SETUPS = {
         "camvid",
         1200,
         1e-3,
-        {
-            "plain": {},
-            "AttInv": fdam(att_inv=True),
-            "FreqScale": fdam(freq_scale=True),
-            "FDAM": fdam(**FDAM),
-        },
+        _MAIN,
         (180, 240),
-        {
-            "wider, FDAM's parameters": wider_stages(33),
-            "FDAM, reduced values": fdam(att_inv=dict(value_source="reduced"), freq_scale=True),
-            "FDAM, FreqScale's rate x 1": fdam(1, **FDAM),
-            "FDAM, FreqScale's rate x 10": fdam(10, **FDAM),
-        },
+        {_PARAMETERS: wider_stages(33), **_REDUCED, **_RATES},
         thin=_THIN,
     ),
     "vit_textures": Setup(
@@ -122,7 +124,7 @@ SETUPS = {
         "textures",
         500,
         1e-3,
-        _VIT_MAIN,
+        _MAIN,
         (64, 64),
         _RIVALS,
         seeds=(3, 1),
@@ -136,6 +138,28 @@ SETUPS = {
         {"plain": {}, "FDAM": fdam(freq_scale=True)},
         (192, 192),
         seeds=(3, 0),
+    ),
+    "vit_small_camvid": Setup(
+        _CONFIGS / "vit_small_camvid.py",
+        "camvid",
+        8000,
+        5e-4,
+        _MAIN,
+        (360, 480),
+        {**_RIVALS, **_LAYER_SCALE, _PARAMETERS: wider(390), **_HALVES, **_RATES},
+        thin=_THIN,
+        large=True,
+    ),
+    "segformer_b2_camvid": Setup(
+        _CONFIGS / "segformer_b2_camvid.py",
+        "camvid",
+        8000,
+        1e-3,
+        _MAIN,
+        (360, 480),
+        {_PARAMETERS: wider_stages(65), **_REDUCED, **_RATES},
+        thin=_THIN,
+        large=True,
     ),
 }
 
@@ -153,16 +177,20 @@ class Planned(NamedTuple):
         return f"{self.setup}/{'-'.join(kept.split())}-{self.seed}"
 
 
-def planned(pattern: str = "*", seeds: int | None = None) -> Iterator[Planned]:
+def planned(
+    pattern: str = "*", seeds: int | None = None, large: bool = False
+) -> Iterator[Planned]:
     """All runs whose name fits, seed by seed, so that an unfinished study compares all variants.
 
     Args:
         pattern: Of names, ``vit_camvid/FDAM-*``.
-        seeds: At most so many of each variant.
+        seeds: So many of each variant, in place of the setup's own numbers.
+        large: The setups that want a GPU, in place of those for a CPU.
     """
-    for seed in range(max(max(setup.seeds) for setup in SETUPS.values())):
-        for name, setup in SETUPS.items():
+    setups = {name: setup for name, setup in SETUPS.items() if setup.large == large}
+    for seed in range(seeds or max(max(setup.seeds) for setup in setups.values())):
+        for name, setup in setups.items():
             for variants, most in zip((setup.main, setup.further), setup.seeds, strict=True):
-                if seed < (most if seeds is None else min(most, seeds)):
+                if seed < (seeds or most):
                     runs = (Planned(name, variant, seed) for variant in variants)
                     yield from (run for run in runs if fnmatch(run.name, pattern))

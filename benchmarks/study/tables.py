@@ -7,6 +7,7 @@ neighbouring pictures are drawn with replacement, the same for both.
 examples:
   python benchmarks/study/tables.py docs/study.md
   python benchmarks/study/tables.py docs/study.md --plots docs/study
+  python benchmarks/study/tables.py --results RESULTS     prints them
 """
 
 import argparse
@@ -178,17 +179,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("texts", type=Path, nargs="+")
+    parser.add_argument("texts", type=Path, nargs="*")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--plots", type=Path, help="folder for SVGs")
     args = parser.parse_args()
     for file in args.texts:
         write_atomically(file, with_tables(file.read_text(), args.results))
-    for name, setup in SETUPS.items() if args.plots else ():
-        results = read_results(args.results, name)
-        if results and setup.data != "rotated":
+    found = {name: results for name in SETUPS if (results := read_results(args.results, name))}
+    for name, results in found.items():
+        if not args.texts:
+            print(f"### {name}\n", *make_table(SETUPS[name], results), "", sep="\n")
+        if args.plots and SETUPS[name].data != "rotated":
             args.plots.mkdir(parents=True, exist_ok=True)
-            plot_scores(setup, results, args.plots / f"{name}.svg")
+            plot_scores(SETUPS[name], results, args.plots / f"{name}.svg")
             plot_layers(results, args.plots / f"{name}_layers.svg")
 
 

@@ -81,9 +81,12 @@ def test_an_unknown_rival_is_refused():
 
 
 def test_every_run_has_a_name_of_its_own_and_its_settings_fit_the_config():
-    runs = list(setups.planned())
-    assert len({run.name for run in runs}) == len(runs)
+    small, large = list(setups.planned()), list(setups.planned(large=True))
+    assert len({run.name for run in small + large}) == len(small + large)
+    assert {run.setup for run in small + large} == set(setups.SETUPS)
     assert {run.seed for run in setups.planned(seeds=1)} == {0}
+    asked = setups.planned("vit_textures/AttnScale-*", seeds=7)
+    assert [run.seed for run in asked] == list(range(7))
     assert list(setups.planned("vit_camvid/FDAM-0")) == [("vit_camvid", "FDAM", 0)]
 
 
@@ -95,7 +98,8 @@ def test_variants_build(name):
     setup = setups.SETUPS[name]
     sizes = {}
     for variant, overrides in setup.variants.items():
-        model = build_model(read_config(str(setup.config), dict(overrides)))
+        with torch.device("meta"):
+            model = build_model(read_config(str(setup.config), dict(overrides)))
         sizes[variant] = sum(p.numel() for p in model.parameters())
     matched = "wider, FDAM's parameters"
     if matched in sizes:
