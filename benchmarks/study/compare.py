@@ -19,7 +19,7 @@ from tables import RESULTS, score
 
 from fdam_mm.benchmarking.markdown import table
 
-_OF_THE_MACHINE = ("step_ms", "machine", "load")
+_OF_THE_MACHINE = ("machine", "load")
 
 
 def compare(first: Path, second: Path) -> list[str]:

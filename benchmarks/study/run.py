@@ -18,7 +18,6 @@ import fcntl
 import json
 import random
 import shutil
-import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,38 +47,19 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 @HOOKS.register_module()
 class SameStart(Hook):
-    """Draws after the model is built do not depend on the model; and steps are timed.
-
-    On a CPU it is the processor's time, which another process does not change much.
+    """Draws after the model is built do not depend on the model.
 
     Args:
         seed: Of the run.
     """
 
-    seconds: list[float] = []  # of each step of the last training
-
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def before_train(self, runner: Any) -> None:
-        SameStart.seconds = runner.message_hub.get_info("step_seconds", [])  # before a kill
+    def before_train(self, _: Any) -> None:
         random.seed(self.seed)
         np.random.seed(self.seed)
         torch.manual_seed(self.seed)
-
-    def before_train_iter(self, *_: Any, **__: Any) -> None:
-        self.begin = _now()
-
-    def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
-        SameStart.seconds.append(_now() - self.begin)
-        runner.message_hub.update_info("step_seconds", SameStart.seconds)
-
-
-def _now() -> float:
-    if DEVICE == "cpu":
-        return time.process_time()
-    torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def main() -> None:
@@ -139,7 +119,6 @@ def run_once(run: Planned, work_dir: Path, results: Path, camvid: Path | None) -
             variant=run.variant,
             seed=run.seed,
             steps=setup.steps,
-            step_ms=round(1e3 * statistics.median(SameStart.seconds), 1),
             **measure_run(setup, done, DEVICE),
             machine=describe_machine(DEVICE),
             load=dict(before=before, after=load_average()),

@@ -103,7 +103,7 @@ SETUPS = {
             **_RIVALS,
             **_LAYER_SCALE,
             _PARAMETERS: wider(99),
-            _TIME: wider(108),
+            _TIME: wider(126),
             **_HALVES,
             **_RATES,
         },

@@ -2,7 +2,8 @@
 
 In a text a table stands between ``<!-- study: SETUP -->`` and ``<!-- /study -->``. Means are over
 seeds; an interval is the difference from the plain model by paired bootstrap: seeds and blocks of
-neighbouring pictures are drawn with replacement, the same for both.
+neighbouring pictures are drawn with replacement, the same for both. Times of steps are of
+``step_times.py``.
 
 examples:
   python benchmarks/study/tables.py docs/study.md
@@ -25,12 +26,14 @@ from fdam_mm.benchmarking.markdown import table
 from fdam_mm.files import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
+STEP_TIMES = "step_times.json"  # in a folder of results
 _DRAWS = 2000
 _TABLE = re.compile(
     r"(?P<start><!-- study: (?P<name>\w+) -->\n).*?(?P<end><!-- /study -->)", re.DOTALL
 )
 Result = Mapping[str, Any]
 BySeed = dict[int, Result]
+Times = Mapping[str, float]  # of a step over plain, by variant
 
 
 def read_results(folder: Path, setup: str) -> dict[str, BySeed]:
@@ -42,18 +45,30 @@ def read_results(folder: Path, setup: str) -> dict[str, BySeed]:
     return {variant: by_seed for variant, by_seed in found.items() if by_seed}
 
 
+def read_times(folder: Path, setup: str) -> Times:
+    """Median ratio of each variant's step to the plain one's; empty where none were measured."""
+    file = folder / STEP_TIMES
+    cases = json.loads(file.read_text())["cases"] if file.exists() else ()
+    (variants,) = [case["variants"] for case in cases if case["setup"] == setup] or [{}]
+    return {variant: found["ratio"]["median"] for variant, found in variants.items()}
+
+
 def with_tables(text: str, folder: Path) -> str:
     """``text`` with each of its tables as the results in that folder have it."""
 
     def replaced(found: re.Match[str]) -> str:
-        lines = make_table(SETUPS[found["name"]], read_results(folder, found["name"]))
+        lines = table_of(found["name"], folder)
         return found["start"] + "".join(f"{line}\n" for line in lines) + found["end"]
 
     return _TABLE.sub(replaced, text)
 
 
-def make_table(setup: Setup, results: Mapping[str, BySeed]) -> list[str]:
+def table_of(setup: str, folder: Path) -> list[str]:
     """Markdown lines: a row for each variant."""
+    return make_table(SETUPS[setup], read_results(folder, setup), read_times(folder, setup))
+
+
+def make_table(setup: Setup, results: Mapping[str, BySeed], times: Times) -> list[str]:
     if not results:
         return ["No run yet."]
     segments = setup.data != "rotated"
@@ -64,7 +79,7 @@ def make_table(setup: Setup, results: Mapping[str, BySeed]) -> list[str]:
     rows = [head]
     for variant, runs in results.items():
         rows.append([variant, str(len(runs)), *_scores(setup, runs, results.get("plain", {}))])
-        rows[-1] += _cost(runs, results.get("plain", {}))
+        rows[-1] += _cost(next(iter(runs.values())), times.get(variant))
     return table(rows)
 
 
@@ -119,11 +134,9 @@ def bootstrap(plain: Sequence[Result], variant: Sequence[Result]) -> tuple[float
     return gain(np.arange(seeds), np.arange(blocks)), float(low), float(high)
 
 
-def _cost(runs: BySeed, plain: BySeed) -> list[str]:
-    one = next(iter(runs.values()))
-    times = [runs[s]["step_ms"] / plain[s]["step_ms"] for s in runs.keys() & plain.keys()]
-    time = f"{statistics.median(times):.2f}" if times else "-"
-    return [f"{one['parameters']:,}", f"{one['backbone']['gflop']:.2f}", time]
+def _cost(run: Result, time: float | None) -> list[str]:
+    flops = f"{run['backbone']['gflop']:.2f}"
+    return [f"{run['parameters']:,}", flops, "-" if time is None else f"{time:.2f}"]
 
 
 def _mean(scores: Sequence[float]) -> str:
@@ -188,7 +201,7 @@ def main() -> None:
     found = {name: results for name in SETUPS if (results := read_results(args.results, name))}
     for name, results in found.items():
         if not args.texts:
-            print(f"### {name}\n", *make_table(SETUPS[name], results), "", sep="\n")
+            print(f"### {name}\n", *table_of(name, args.results), "", sep="\n")
         if args.plots and SETUPS[name].data != "rotated":
             args.plots.mkdir(parents=True, exist_ok=True)
             plot_scores(SETUPS[name], results, args.plots / f"{name}.svg")

@@ -16,6 +16,7 @@ import compare  # noqa: E402
 import measure  # noqa: E402
 import rivals  # noqa: E402
 import setups  # noqa: E402
+import step_times  # noqa: E402
 import tables  # noqa: E402
 
 SIZES = dict(img_size=32, patch_size=8, num_layers=2, embed_dims=24, num_heads=3)
@@ -114,11 +115,11 @@ def test_counts_of_areas():
     assert found.tolist() == [[1, 2, 0], [3, 3, 1]]
 
 
-def result(variant, seed, right, steps_ms=100.0):
+def result(variant, seed, right):
     """Of two classes on three blocks of 100 pixels, of which ``right`` are right in each."""
     area = [[[right, right], [100, 100]]] * 3
     return dict(
-        setup="vit_camvid", variant=variant, seed=seed, step_ms=steps_ms, parameters=1000,
+        setup="vit_camvid", variant=variant, seed=seed, parameters=1000,
         backbone=dict(gflop=1.0), classes=["pole", "sign"],
         test=dict(area=area, boundary=area), validations=[dict(step=9, mIoU=40.0)],
     )  # fmt: skip
@@ -135,10 +136,14 @@ def test_the_gain_and_its_interval():
 def test_a_table(tmp_path, monkeypatch):
     setup = replace(setups.SETUPS["vit_camvid"], thin=("pole",))
     monkeypatch.setitem(setups.SETUPS, "vit_camvid", setup)
-    for made in (result("plain", 0, 50), result("FDAM", 0, 60, 150.0)):
+    for made in (result("plain", 0, 50), result("FDAM", 0, 60)):
         file = tmp_path / "vit_camvid" / f"{made['variant']}-0.json"
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(made))
+    ratios = dict(plain=1.0, FDAM=1.5)
+    variants = {name: dict(ratio=dict(median=ratio)) for name, ratio in ratios.items()}
+    cases = [dict(setup="vit_camvid", variants=variants)]
+    (tmp_path / tables.STEP_TIMES).write_text(json.dumps(dict(cases=cases)))
     text = "<!-- study: vit_camvid -->\nold\n<!-- /study -->"
     head, _, plain, fdam = tables.with_tables(text, tmp_path).splitlines()[1:-1]
     assert "over plain (95 %)" in head
@@ -149,11 +154,22 @@ def test_a_table(tmp_path, monkeypatch):
     assert "| 1.50 |" in fdam
 
 
+@pytest.mark.parametrize("name", ["vit_textures", "lsknet_rotated"])
+def test_steps_are_timed_beside_one_another(name, monkeypatch):
+    setup = setups.SETUPS[name]
+    few = {variant: setup.main[variant] for variant in ("plain", "FDAM")}
+    monkeypatch.setitem(setups.SETUPS, name, replace(setup, main=few, further={}))
+    (case,) = step_times.time_variants(name, 2, "cpu")
+    assert case["variants"]["plain"]["ratio"]["median"] == 1
+    assert case["variants"]["FDAM"]["ms"]["median"] > 0
+
+
 def test_runs_made_twice_are_compared(tmp_path):
     once, again = tmp_path / "once/vit_camvid", tmp_path / "again/vit_camvid"
     for folder, right in ((once, 60), (again, 61)):
         folder.mkdir(parents=True)
-        (folder / "plain-0.json").write_text(json.dumps(result("plain", 0, 50, right)))
+        plain = result("plain", 0, 50) | dict(machine=f"of {folder.parent.name}")
+        (folder / "plain-0.json").write_text(json.dumps(plain))
         (folder / "FDAM-0.json").write_text(json.dumps(result("FDAM", 0, right)))
     (once / "FDAM-1.json").write_text(json.dumps(result("FDAM", 1, 60)))
     assert compare.compare(once.parent, again.parent)[2:] == [
