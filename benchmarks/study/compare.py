@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tables import RESULTS, score
+from scores import RESULTS, score
 
 from fdam_mm.benchmarking.markdown import table
 

@@ -31,6 +31,7 @@ from measure import measure_run
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import set_random_seed
+from scores import RESULTS
 from setups import SETUPS, Overrides, Planned, Setup, planned
 
 import fdam_mm.openmmlab  # noqa: F401
@@ -41,7 +42,6 @@ from fdam_mm.data.demo.demo_set import write_demo_set
 from fdam_mm.files import write_atomically
 from fdam_mm.training.config import read_config
 
-RESULTS = Path(__file__).parent / "results"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 

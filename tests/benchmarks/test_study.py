@@ -15,6 +15,7 @@ sys.path.insert(0, str(STUDY))
 import compare  # noqa: E402
 import measure  # noqa: E402
 import rivals  # noqa: E402
+import scores  # noqa: E402
 import setups  # noqa: E402
 import step_times  # noqa: E402
 import tables  # noqa: E402
@@ -128,15 +129,16 @@ def result(variant, seed, right):
 def test_the_gain_and_its_interval():
     plain = [result("plain", seed, 50) for seed in range(3)]
     variant = [result("FDAM", seed, 50 + gain) for seed, gain in enumerate((1, 2, 3))]
-    mean, low, high = tables.bootstrap(plain, variant)
+    mean, low, high = scores.bootstrap(plain, variant)
     assert mean == pytest.approx(2) and 1 <= low < 2 < high < 3.001
-    assert tables.bootstrap(plain, plain) == (0, 0, 0)
+    assert scores.bootstrap(plain, plain) == (0, 0, 0)
 
 
 def test_a_table(tmp_path, monkeypatch):
     setup = replace(setups.SETUPS["vit_camvid"], thin=("pole",))
     monkeypatch.setitem(setups.SETUPS, "vit_camvid", setup)
-    for made in (result("plain", 0, 50), result("FDAM", 0, 60)):
+    varied = result("FDAM, FreqScale's rate x 1", 0, 58)
+    for made in (result("plain", 0, 50), result("FDAM", 0, 60), varied):
         file = tmp_path / "vit_camvid" / f"{made['variant']}-0.json"
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(made))
@@ -145,12 +147,14 @@ def test_a_table(tmp_path, monkeypatch):
     cases = [dict(setup="vit_camvid", variants=variants)]
     (tmp_path / tables.STEP_TIMES).write_text(json.dumps(dict(cases=cases)))
     text = "<!-- study: vit_camvid -->\nold\n<!-- /study -->"
-    head, _, plain, fdam = tables.with_tables(text, tmp_path).splitlines()[1:-1]
+    head, _, plain, fdam, varied = tables.with_tables(text, tmp_path).splitlines()[1:-1]
     assert "over plain (95 %)" in head
     assert (
-        plain == "| plain | 1 | 50.00 | 50.00 | - | 40.00 | 50.00 | 50.00 | 1,000 | 1.00 | 1.00 |"
+        plain
+        == "| plain | 1 | 50.00 | 50.00 | - | - | 40.00 | 50.00 | 50.00 | 1,000 | 1.00 | 1.00 |"
     )
-    assert "| 60.00 | 60.00 | +10.00 (+10.00 to +10.00) | 40.00 | 60.00 |" in fdam
+    assert "| 60.00 | 60.00 | +10.00 (+10.00 to +10.00) | - | 40.00 | 60.00 |" in fdam
+    assert "| +8.00 (+8.00 to +8.00) | -2.00 (-2.00 to -2.00) |" in varied
     assert "| 1.50 |" in fdam
 
 
