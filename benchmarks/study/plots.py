@@ -6,11 +6,14 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from scores import BySeed, score
 
 matplotlib.rcParams["svg.hashsalt"] = "study"  # the same file from the same results
-_EMPHASISED = {"plain": "black", "FDAM": "#d62728"}
+_RED = "#d62728"
+_EMPHASISED = {"plain": "black", "FDAM": _RED}
+_COLOURS = [c for c in map(to_hex, matplotlib.colormaps["tab20"].colors) if c != _RED]
 
 
 def plot_scores(results: Mapping[str, BySeed], file: Path) -> None:
@@ -21,7 +24,7 @@ def plot_scores(results: Mapping[str, BySeed], file: Path) -> None:
         scores = [score(run) for run in runs.values()]
         mean = statistics.mean(scores)
         axes.plot(scores, [row] * len(scores), "o", alpha=0.6, color="#1f77b4")
-        axes.plot([mean, mean], [row - 0.3, row + 0.3], color="#d62728")
+        axes.plot([mean, mean], [row - 0.3, row + 0.3], color=_RED)
         if row == 0:
             axes.axvline(mean, color="black", linestyle=":", linewidth=1)
     axes.set_yticks(range(len(results)), list(results))
@@ -35,7 +38,7 @@ def plot_layers(results: Mapping[str, BySeed], file: Path) -> None:
     """High-frequency ratio and effective rank over the layers, mean over seeds."""
     figure = Figure(figsize=(11, 4), layout="constrained")
     both = figure.subplots(1, 2)
-    colours = iter(matplotlib.colormaps["tab20"].colors)
+    colours = iter(_COLOURS)
     for variant, runs in results.items():
         colour = _EMPHASISED.get(variant) or next(colours)
         width = 2.5 if variant in _EMPHASISED else 1.2
