@@ -15,6 +15,7 @@ from fdam_mm.toolkits.types import class_of, is_kind
 
 from .argument_types import refuse_wrong_types
 from .config_errors import config_errors
+from .formatter import import_formatter
 from .runner import FDAMRunner
 
 
@@ -29,6 +30,7 @@ def build_runner(config: Config) -> Runner:
             names cannot be built.
         OperationError: It needs an operation that mmcv was not compiled with.
     """
+    import_formatter()
     scope = scope_of(config)
     init_default_scope(scope)
     register_toolkit(scope)
