@@ -20,12 +20,12 @@ def plot_scores(results: Mapping[str, BySeed], file: Path) -> None:
     """A point for each seed and a line at the mean, variant by variant; dotted, plain's mean."""
     figure = Figure(figsize=(7, 0.4 * len(results) + 1), layout="constrained")
     axes = figure.subplots()
-    for row, runs in enumerate(results.values()):
+    for row, (variant, runs) in enumerate(results.items()):
         scores = [score(run) for run in runs.values()]
         mean = statistics.mean(scores)
         axes.plot(scores, [row] * len(scores), "o", alpha=0.6, color="#1f77b4")
         axes.plot([mean, mean], [row - 0.3, row + 0.3], color=_RED)
-        if row == 0:
+        if variant == "plain":
             axes.axvline(mean, color="black", linestyle=":", linewidth=1)
     axes.set_yticks(range(len(results)), list(results))
     axes.invert_yaxis()

@@ -9,9 +9,11 @@ import numpy as np
 from setups import SETUPS
 
 RESULTS = Path(__file__).parent / "results"
+STEP_TIMES = "step_times.json"  # in a folder of results
 _DRAWS = 2000
 Result = Mapping[str, Any]
 BySeed = dict[int, Result]
+Times = Mapping[str, float]  # of a step over plain, by variant
 
 
 def read_results(folder: Path, setup: str) -> dict[str, BySeed]:
@@ -21,6 +23,14 @@ def read_results(folder: Path, setup: str) -> dict[str, BySeed]:
         result = json.loads(file.read_text())
         found[result["variant"]][result["seed"]] = result
     return {variant: by_seed for variant, by_seed in found.items() if by_seed}
+
+
+def read_times(folder: Path, setup: str) -> Times:
+    """Median ratio of each variant's step to the plain one's; empty where none were measured."""
+    file = folder / STEP_TIMES
+    cases = json.loads(file.read_text())["cases"] if file.exists() else ()
+    (variants,) = [case["variants"] for case in cases if case["setup"] == setup] or [{}]
+    return {variant: found["ratio"]["median"] for variant, found in variants.items()}
 
 
 def score(run: Result) -> float:

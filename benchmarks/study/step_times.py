@@ -16,9 +16,8 @@ from typing import Any
 import rivals  # noqa: F401  registers the rivals
 import torch
 from mmengine.model import revert_sync_batchnorm
-from scores import RESULTS
+from scores import RESULTS, STEP_TIMES
 from setups import SETUPS
-from tables import STEP_TIMES
 
 import fdam_mm.openmmlab  # noqa: F401
 from fdam_mm.apis.building import build_model

@@ -12,7 +12,6 @@ examples:
 """
 
 import argparse
-import json
 import re
 import statistics
 from collections.abc import Mapping, Sequence
@@ -20,43 +19,42 @@ from pathlib import Path
 
 import numpy as np
 from plots import plot_layers, plot_scores
-from scores import RESULTS, BySeed, Result, bootstrap, iou, iou_of_classes, read_results, score
+from scores import (
+    RESULTS,
+    BySeed,
+    Result,
+    Times,
+    bootstrap,
+    iou,
+    iou_of_classes,
+    read_results,
+    read_times,
+    score,
+)
 from setups import SETUPS, Setup
 
 from fdam_mm.benchmarking.markdown import table
 from fdam_mm.files import write_atomically
 
-STEP_TIMES = "step_times.json"  # in a folder of results
 _TABLE = re.compile(
     r"(?P<start><!-- study: (?P<name>\w+) -->\n).*?(?P<end><!-- /study -->)", re.DOTALL
 )
-Times = Mapping[str, float]  # of a step over plain, by variant
-
-
-def read_times(folder: Path, setup: str) -> Times:
-    """Median ratio of each variant's step to the plain one's; empty where none were measured."""
-    file = folder / STEP_TIMES
-    cases = json.loads(file.read_text())["cases"] if file.exists() else ()
-    (variants,) = [case["variants"] for case in cases if case["setup"] == setup] or [{}]
-    return {variant: found["ratio"]["median"] for variant, found in variants.items()}
 
 
 def with_tables(text: str, folder: Path) -> str:
     """``text`` with each of its tables as the results in that folder have it."""
 
     def replaced(found: re.Match[str]) -> str:
-        lines = table_of(found["name"], folder)
+        name = found["name"]
+        results, times = read_results(folder, name), read_times(folder, name)
+        lines = make_table(SETUPS[name], results, times)
         return found["start"] + "".join(f"{line}\n" for line in lines) + found["end"]
 
     return _TABLE.sub(replaced, text)
 
 
-def table_of(setup: str, folder: Path) -> list[str]:
-    """Markdown lines: a row for each variant."""
-    return make_table(SETUPS[setup], read_results(folder, setup), read_times(folder, setup))
-
-
 def make_table(setup: Setup, results: Mapping[str, BySeed], times: Times) -> list[str]:
+    """Markdown lines: a row for each variant."""
     if not results:
         return ["No run yet."]
     segments = setup.data != "rotated"
@@ -119,7 +117,8 @@ def main() -> None:
     found = {name: results for name in SETUPS if (results := read_results(args.results, name))}
     for name, results in found.items():
         if not args.texts:
-            print(f"### {name}\n", *table_of(name, args.results), "", sep="\n")
+            lines = make_table(SETUPS[name], results, read_times(args.results, name))
+            print(f"### {name}\n", *lines, "", sep="\n")
         if args.plots and SETUPS[name].data != "rotated":
             args.plots.mkdir(parents=True, exist_ok=True)
             plot_scores(results, args.plots / f"{name}.svg")

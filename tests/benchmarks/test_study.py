@@ -145,7 +145,7 @@ def test_a_table(tmp_path, monkeypatch):
     ratios = dict(plain=1.0, FDAM=1.5)
     variants = {name: dict(ratio=dict(median=ratio)) for name, ratio in ratios.items()}
     cases = [dict(setup="vit_camvid", variants=variants)]
-    (tmp_path / tables.STEP_TIMES).write_text(json.dumps(dict(cases=cases)))
+    (tmp_path / scores.STEP_TIMES).write_text(json.dumps(dict(cases=cases)))
     text = "<!-- study: vit_camvid -->\nold\n<!-- /study -->"
     head, _, plain, fdam, varied = tables.with_tables(text, tmp_path).splitlines()[1:-1]
     assert "over plain (95 %)" in head
